@@ -1,0 +1,185 @@
+import { type Address, familyOf } from "../../shared/address.ts";
+import type { Binding } from "../../shared/binding.ts";
+import { RRType } from "../../shared/dns/constants.ts";
+import { addressRdata, type Protocol, portListOwner, serviceOwner } from "../../shared/dns/endpoints.ts";
+import type { Rdata } from "../../shared/dns/message.ts";
+import { maxLabelLength, type Name, nameBelow } from "../../shared/name.ts";
+import { hostsApex } from "../../shared/reserved.ts";
+import type { Claim, HostRecord, RRset, ZoneEntry } from "../records.ts";
+import { httpAliases } from "./http-alias.ts";
+
+/*
+ * Declared sets in, RRsets by owner name out. One call compiles what follows from one name, or from one host; nothing else of the zone
+ * is looked at, so the cost of a push follows its change.
+ *
+ *   web.shop.<zone>             A, AAAA   where any port of the name is open
+ *   _tcp.web.shop.<zone>        PTR       the owner names below it, so that a client can say which ports there are
+ *   _80._tcp.web.shop.<zone>    SRV       one RR per distinct (published port, address set), to a target with exactly those addresses
+ *   nas.host.<zone>             A, AAAA   all advertised addresses of a host
+ *   v4.addr.nas.host.<zone>     A         a part of them, where some port is open on no more than that part
+ */
+
+export interface CompileRules {
+  zone: Name;
+  /** Seconds: of every RRset without an ephemeral port, and of those with one. */
+  ttl: number;
+  ephemeralTtl: number;
+}
+
+/** A granted claim with the host that made it. */
+export interface Grant {
+  claim: Claim;
+  host: HostRecord;
+}
+
+interface Placed {
+  binding: Binding;
+  host: HostRecord;
+}
+
+/** Entries for a service name, sorted by owner. No grants, no entries. */
+export function compileName(name: Name, grants: Grant[], rules: CompileRules): ZoneEntry[] {
+  const placed = grants.flatMap(({ claim, host }) => claim.bindings.map((binding) => ({ binding, host })));
+  if (placed.length === 0) return [];
+  const services = servicesOf(placed);
+  for (const alias of httpAliases(placed.map(({ binding }) => binding))) {
+    const behind = (services.get(`tcp ${alias.backedBy}`) ?? []).filter(({ binding }) =>
+      alias.serves(binding),
+    );
+    services.set(`tcp ${alias.servicePort}`, behind);
+  }
+  const entries = [...services].map(([key, group]) => serviceEntry(name, key, group, rules));
+  for (const protocol of ["tcp", "udp"] as const)
+    entries.push(...portListEntry(name, protocol, services, rules));
+  entries.push(addressEntry(name, [...services.values()].flat(), rules));
+  return entries.toSorted((a, b) => (a.owner < b.owner ? -1 : 1));
+}
+
+/** Entries for a host's own names: its addresses, and one target for every part of them in use. */
+export function compileHost(host: HostRecord, bindings: Binding[], rules: CompileRules): ZoneEntry[] {
+  const entries = new Map<Name, ZoneEntry>();
+  for (const addresses of [host.addresses, ...bindings.map((binding) => binding.addresses)]) {
+    const owner = targetOf(host, addresses, rules.zone);
+    if (entries.has(owner)) continue;
+    const rrsets = addressRRsets(addresses, [host.hostId], ttlFor([host], rules.ttl));
+    entries.set(owner, { owner, rrsets, additional: [], fixed: true });
+  }
+  return [...entries.values()];
+}
+
+/** By protocol and service port; of each only the instances that are ready, unless none is (DESIGN: unhealthy ones are a last resort). */
+function servicesOf(placed: Placed[]): Map<string, Placed[]> {
+  const services = Map.groupBy(placed, ({ binding }) => `${binding.protocol} ${binding.servicePort}`);
+  for (const [key, group] of services) {
+    const ready = group.filter(({ binding }) => binding.health === "healthy" || binding.health === "none");
+    if (ready.length > 0) services.set(key, ready);
+  }
+  return services;
+}
+
+function serviceEntry(name: Name, key: string, group: Placed[], rules: CompileRules): ZoneEntry {
+  const [protocol, servicePort] = key.split(" ");
+  const fixed = group.every(({ binding }) => binding.fixed);
+  const rdata = new Map<string, Rdata>();
+  const additional = new Map<Name, ZoneEntry["additional"]>();
+  for (const { binding, host } of group) {
+    const { priority, weight, port } = binding;
+    const target = targetOf(host, binding.addresses, rules.zone);
+    rdata.set(`${port} ${target}`, { type: RRType.SRV, priority, weight, port, target });
+    const addresses = addressRRsets(binding.addresses, [host.hostId], ttlFor([host], rules.ttl));
+    additional.set(
+      target,
+      addresses.map((rrset) => ({ owner: target, rrset })),
+    );
+  }
+  const hosts = hostsOf(group);
+  const ttl = ttlFor(hosts, fixed ? rules.ttl : rules.ephemeralTtl);
+  return {
+    owner: serviceOwner(name, protocol as Protocol, Number(servicePort)),
+    // Sorted, so that the same declared sets always compile to the same bytes.
+    rrsets: [{ ttl, rdata: sortedByKey(rdata), hosts: hosts.map((host) => host.hostId) }],
+    additional: sortedByKey(additional).flat(),
+    fixed,
+  };
+}
+
+function portListEntry(
+  name: Name,
+  protocol: Protocol,
+  services: Map<string, Placed[]>,
+  rules: CompileRules,
+): ZoneEntry[] {
+  const own = [...services].filter(([key]) => key.startsWith(`${protocol} `));
+  if (own.length === 0) return [];
+  const ports = own.map(([key]) => Number(key.split(" ")[1])).toSorted((a, b) => a - b);
+  const rdata = ports.map(
+    (port): Rdata => ({ type: RRType.PTR, target: serviceOwner(name, protocol, port) }),
+  );
+  const hosts = hostsOf(own.flatMap(([, group]) => group));
+  const rrset = { ttl: ttlFor(hosts, rules.ttl), rdata, hosts: hosts.map((host) => host.hostId) };
+  return [{ owner: portListOwner(name, protocol), rrsets: [rrset], additional: [], fixed: true }];
+}
+
+function addressEntry(name: Name, placed: Placed[], rules: CompileRules): ZoneEntry {
+  const addresses = [...new Set(placed.flatMap(({ binding }) => binding.addresses))].toSorted();
+  const hosts = hostsOf(placed);
+  const hostIds = hosts.map((host) => host.hostId);
+  const rrsets = addressRRsets(addresses, hostIds, ttlFor(hosts, rules.ttl));
+  return { owner: name, rrsets, additional: [], fixed: true };
+}
+
+function addressRRsets(addresses: Address[], hosts: string[], ttl: number): RRset[] {
+  const families = Map.groupBy(addresses.toSorted(), familyOf);
+  return [...families.values()].map((family) => ({ ttl, rdata: family.map(addressRdata), hosts }));
+}
+
+/** The owner name whose addresses are exactly `addresses` of `host`. */
+function targetOf(host: HostRecord, addresses: Address[], zone: Name): Name {
+  const hostName = nameBelow(host.hostLabel, hostsApex(zone));
+  const part = addressLabel(addresses, host.addresses);
+  return part === undefined ? hostName : nameBelow(`${part}.addr`, hostName);
+}
+
+/** Undefined for all of the host's addresses; `v4` or `v6` for all of one family; else the addresses themselves, in letters and digits. */
+function addressLabel(addresses: Address[], all: Address[]): string | undefined {
+  const wanted = addresses.toSorted();
+  const isAllOf = (family: Address[]) => family.toSorted().join() === wanted.join();
+  if (isAllOf(all)) return undefined;
+  if (isAllOf(all.filter((address) => familyOf(address) === 4))) return "v4";
+  if (isAllOf(all.filter((address) => familyOf(address) === 6))) return "v6";
+  const label = wanted.map(labelOfAddress).join("x");
+  return label.length <= maxLabelLength ? label : `set-${fingerprint(wanted.join())}`;
+}
+
+/** 10-0-0-5, or all eight groups of an IPv6 address: a label may neither hold a colon nor end with a hyphen. */
+function labelOfAddress(address: Address): string {
+  if (familyOf(address) === 4) return address.replaceAll(".", "-");
+  const [head = [], tail = []] = address
+    .split("::")
+    .map((half) => half.split(":").filter((group) => group !== ""));
+  const zeros = Array<string>(8 - head.length - tail.length).fill("0");
+  return [...head, ...zeros, ...tail].join("-");
+}
+
+/** 64-bit FNV-1a in hex: a name for a set whose addresses do not fit a label. */
+function fingerprint(text: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (let i = 0; i < text.length; i++) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n);
+  }
+  return hash.toString(16).padStart(16, "0");
+}
+
+function hostsOf(placed: Placed[]): HostRecord[] {
+  return [...new Map(placed.map(({ host }) => [host.hostId, host])).values()];
+}
+
+/** Constant, at most a third of the shortest lease, at least 1 s: a lapse is never hidden by a cache for long (DESIGN decision 12). */
+function ttlFor(hosts: HostRecord[], standard: number): number {
+  const shortest = Math.min(...hosts.map((host) => host.lease));
+  return Math.max(1, Math.min(standard, Math.floor(shortest / 3)));
+}
+
+function sortedByKey<T>(map: Map<string, T>): T[] {
+  return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+}

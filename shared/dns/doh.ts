@@ -1,0 +1,93 @@
+import { BerthError } from "../errors.ts";
+import { maxMessageLength } from "./message.ts";
+
+/** RFC 8484 §6. */
+export const dnsMessageType = "application/dns-message";
+/** Where berth serves DoH. */
+export const dohPath = "/dns-query";
+
+/**
+ * The DNS message of a DoH request (RFC 8484 §4.1). Throws a BerthError whose code is one of `method-not-allowed`, `bad-content-type`,
+ * `body-too-large` and `malformed-message`.
+ */
+export async function messageFromRequest(request: Request): Promise<Uint8Array> {
+  if (request.method === "GET" || request.method === "HEAD") return messageFromQueryString(request);
+  if (request.method !== "POST") {
+    throw new BerthError("method-not-allowed", "DoH is asked by GET or POST (RFC 8484 §4.1)");
+  }
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== dnsMessageType) {
+    throw new BerthError("bad-content-type", `a POST needs "content-type: ${dnsMessageType}"`);
+  }
+  return readBody(request);
+}
+
+/** `maxAge` in seconds is the smallest TTL of the answer (RFC 8484 §5.1); 0 forbids storing it. */
+export function responseFromMessage(message: Uint8Array<ArrayBuffer>, maxAge: number): Response {
+  const cacheControl = maxAge > 0 ? `max-age=${maxAge}` : "no-store";
+  return new Response(message, {
+    headers: { "content-type": dnsMessageType, "cache-control": cacheControl },
+  });
+}
+
+/** POST, because its length tells less than a URL's and no log keeps it. `fresh` asks past every cache. */
+export function requestFromMessage(url: string, message: Uint8Array, fresh: boolean): Request {
+  const headers: Record<string, string> = { "content-type": dnsMessageType, accept: dnsMessageType };
+  if (fresh) headers["cache-control"] = "no-cache";
+  return new Request(url, { method: "POST", headers, body: new Uint8Array(message) });
+}
+
+/** Throws a BerthError `doh-failed` unless the response carries a DNS message. */
+export async function messageFromResponse(response: Response): Promise<Uint8Array> {
+  const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (response.status !== 200 || type !== dnsMessageType) {
+    await response.body?.cancel();
+    const got = `HTTP ${response.status}, content-type ${type ?? "missing"}`;
+    const retryable = response.status >= 500 || response.status === 429;
+    throw new BerthError("doh-failed", `not a DoH answer: ${got}`, { retryable });
+  }
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+function messageFromQueryString(request: Request): Uint8Array {
+  const encoded = new URL(request.url).searchParams.get("dns");
+  if (encoded === null) {
+    throw new BerthError(
+      "malformed-message",
+      "a GET needs ?dns= with the message in base64url (RFC 8484 §4.1)",
+    );
+  }
+  if (!/^[A-Za-z0-9_-]*$/.test(encoded)) {
+    throw new BerthError("malformed-message", "?dns= is not base64url without padding (RFC 4648 §5)");
+  }
+  if (encoded.length > Math.ceil((maxMessageLength * 4) / 3)) throw tooLarge();
+  try {
+    return Uint8Array.from(atob(encoded.replaceAll("-", "+").replaceAll("_", "/")), (char) =>
+      char.charCodeAt(0),
+    );
+  } catch (cause) {
+    throw new BerthError("malformed-message", "?dns= is not base64url (RFC 4648 §5)", { cause });
+  }
+}
+
+/** Stops reading at the limit: content-length may be missing or a lie. */
+async function readBody(request: Request): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > maxMessageLength) throw tooLarge();
+    chunks.push(chunk);
+  }
+  const message = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    message.set(chunk, at);
+    at += chunk.length;
+  }
+  return message;
+}
+
+function tooLarge(): BerthError {
+  return new BerthError("body-too-large", `a DNS message has at most ${maxMessageLength} octets`);
+}

@@ -1,0 +1,35 @@
+import { messageFromResponse, requestFromMessage } from "./dns/doh.ts";
+import { type Response as DnsResponse, decodeResponse, encodeQuery } from "./dns/message.ts";
+import { BerthError } from "./errors.ts";
+import { displayName, type Name } from "./name.ts";
+
+export interface DohServer {
+  fetch: typeof fetch;
+  /** The DoH URI, such as https://127.0.0.1:8053/dns-query. */
+  url: string;
+  /** Milliseconds for one whole exchange. */
+  timeoutMs: number;
+}
+
+/**
+ * One DoH exchange. Every rcode is an answer; throws a BerthError `doh-failed` (retryable) when none came in time, and
+ * `malformed-message` when what came is no DNS message. `fresh` asks the server past every cache.
+ */
+export async function queryDoh(
+  server: DohServer,
+  name: Name,
+  type: number,
+  fresh = false,
+): Promise<DnsResponse> {
+  const signal = AbortSignal.timeout(server.timeoutMs);
+  const request = requestFromMessage(server.url, encodeQuery(name, type), fresh);
+  let message: Uint8Array;
+  try {
+    message = await messageFromResponse(await server.fetch(request, { signal }));
+  } catch (cause) {
+    if (cause instanceof BerthError) throw cause;
+    const about = `no answer for ${displayName(name)} from ${server.url}`;
+    throw new BerthError("doh-failed", about, { who: server.url, retryable: true, cause });
+  }
+  return decodeResponse(message);
+}

@@ -1,0 +1,34 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+const rooms = "{shared,agent,resolver,socks-proxy,cli,test}";
+
+export default defineConfig({
+  test: {
+    reporters: ["default", "./test/summary-reporter.ts"],
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: [`${rooms}/**/*.test.ts`],
+          exclude: ["test/whole-path/**", "test/testbed/**", "**/*.worker.test.ts"],
+        },
+      },
+      {
+        // In workerd itself, on its real Durable Object storage and a local Workers KV.
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        test: { name: "worker", include: [`${rooms}/**/*.worker.test.ts`] },
+      },
+      {
+        // Engines, namespaces and browsers are scarce on a two-core machine: one file at a time.
+        test: {
+          name: "whole-path",
+          include: ["test/whole-path/**/*.test.ts", "test/testbed/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
