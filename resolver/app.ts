@@ -82,7 +82,7 @@ function requireToken(tokens: TokenCheck): MiddlewareHandler {
           : "this resolver did not give out that token";
       throw new BerthError("unknown-token", message);
     }
-    if (role !== "agent" && context.req.method !== "GET") {
+    if (role !== "agent" && !["GET", "HEAD"].includes(context.req.method)) {
       throw new BerthError("token-not-allowed", "a reader token may not write; an agent's token may");
     }
     await next();

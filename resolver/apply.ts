@@ -1,7 +1,7 @@
 import type { Binding, Refusal } from "../shared/binding.ts";
 import { canonicalBinding } from "../shared/digest.ts";
 import { isInZone, type Name, nameBelow, parentOf } from "../shared/name.ts";
-import { hostsApex, nameRefusal } from "../shared/reserved.ts";
+import { hostsApex, nameRefusal, portNamesRefusal } from "../shared/reserved.ts";
 import { settleName } from "./grants.ts";
 import type { Claim, HostRecord } from "./records.ts";
 import type { RegistryParts } from "./registry.ts";
@@ -99,10 +99,10 @@ function settle(parts: RegistryParts, name: Name, revision: number): void {
 /** Refusals that follow from the name alone, whoever else declares it. */
 function refusalByName({ tables, settings }: RegistryParts, claim: Claim): Refusal | undefined {
   const { zone, nameServers } = settings;
-  const refusal = nameRefusal(claim.name, zone, nameServers);
-  if (!claim.bindings.every((binding) => binding.rule === "host")) {
-    return refusal === undefined ? undefined : { name: claim.name, ...refusal };
-  }
+  const isHostsOwn = claim.bindings.every((binding) => binding.rule === "host");
+  const refusal = isHostsOwn ? portNamesRefusal(claim.name) : nameRefusal(claim.name, zone, nameServers);
+  if (refusal !== undefined) return { name: claim.name, ...refusal };
+  if (!isHostsOwn) return undefined;
   const label = tables.host(claim.hostId)?.hostLabel ?? "";
   if (parentOf(claim.name) === nameBelow(label, hostsApex(zone))) return undefined;
   const message = `a host's own names stand below ${label}.host, its label; nothing else may`;

@@ -13,7 +13,13 @@ import type { ResolverConfig } from "./config.ts";
 import { type RegistrySettings, standardSettings } from "./registry.ts";
 import { openAuthority } from "./serve/authority.ts";
 import { readOrCreate } from "./serve/files.ts";
-import { listenHttp, listenHttps, type SecureTransport } from "./serve/listen.ts";
+import {
+  type FetchCallback,
+  listenHttp,
+  listenHttps,
+  type SecureTransport,
+  type Transport,
+} from "./serve/listen.ts";
 import { openSqliteStore, type SqliteStore } from "./store/sqlite.ts";
 import { createTokenCheck } from "./tokens.ts";
 
@@ -47,7 +53,10 @@ export async function startResolver(config: ResolverConfig, log: Log): Promise<R
       config.listen,
       await authority.serverCertificate(names, Date.now()),
     );
-    const http = config.listenHttp === undefined ? undefined : await listenHttp(app.fetch, config.listenHttp);
+    const http = await listenPlain(app.fetch, config.listenHttp).catch(async (fault) => {
+      await https.close();
+      throw fault;
+    });
     const renewal = setInterval(() => void renewCertificate(https, authority, names, log), dayMs).unref();
     const close = async (): Promise<void> => {
       clearInterval(renewal);
@@ -61,6 +70,13 @@ export async function startResolver(config: ResolverConfig, log: Log): Promise<R
     store.close();
     throw fault;
   }
+}
+
+async function listenPlain(
+  fetch: FetchCallback,
+  at: ListenAddress | undefined,
+): Promise<Transport | undefined> {
+  return at === undefined ? undefined : listenHttp(fetch, at);
 }
 
 function refuseOpenHttp(at: ListenAddress | undefined): void {

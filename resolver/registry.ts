@@ -1,5 +1,6 @@
 import type { Binding, Declared, Push, PushReply, Renewal } from "../shared/binding.ts";
-import { labelsOf, type Name, nameBelow, parentOf } from "../shared/name.ts";
+import { BerthError } from "../shared/errors.ts";
+import { labelsOf, maxLabelLength, maxNameLength, type Name, nameBelow, parentOf } from "../shared/name.ts";
 import { defaultNameServer, hostsApex } from "../shared/reserved.ts";
 import { compileAll, replaceHost } from "./apply.ts";
 import { grantHostLabel } from "./grants.ts";
@@ -22,7 +23,14 @@ export interface RegistrySettings extends CompileRules {
   leaseLimits: LeaseLimits;
 }
 
+/** Throws a BerthError `bad-config` for a zone whose own name is so long that hosts' names do not fit below it. */
 export function standardSettings(zone: Name): RegistrySettings {
+  // The longest name a host gets has two whole labels before `addr` and `host`.
+  const longest = maxNameLength - 2 * (maxLabelLength + 1) - "addr.host.".length;
+  if (zone.length > longest) {
+    const message = `the zone's name has ${zone.length - 1} characters; hosts' names fit below ${longest - 1} at most`;
+    throw new BerthError("bad-config", message);
+  }
   const nameServers = [defaultNameServer(zone)];
   return { zone, nameServers, ttl: 5, ephemeralTtl: 1, leaseLimits: standardLeaseLimits };
 }
@@ -62,10 +70,8 @@ export class Registry {
     if (held !== undefined && verdict === "unchanged") return this.keep(held, push, lease);
     const host = this.hostFrom(hostId, push, lease, held);
     const claims = this.claimsFrom(host, push.declared);
-    this.change(() => {
-      replaceHost(this.parts, hostId, host, claims);
-      this.prolong(host, push.sequence);
-    });
+    this.change(() => replaceHost(this.parts, hostId, host, claims));
+    this.prolong(host, push.sequence);
     return this.accepted(hostId);
   }
 
@@ -81,7 +87,7 @@ export class Registry {
   withdraw(hostId: string): boolean {
     this.lapse();
     if (this.parts.tables.host(hostId) === undefined) return false;
-    this.change(() => this.remove(hostId));
+    this.remove([hostId]);
     return true;
   }
 
@@ -93,7 +99,7 @@ export class Registry {
       const earliest = Math.min(...due.map(([, lease]) => lease.expiresAt));
       const stoodStill = now - earliest > (this.parts.overdueGrace ?? Number.POSITIVE_INFINITY);
       if (stoodStill) this.grantFreshLeases(due.map(([hostId]) => hostId));
-      else if (due.length > 0) this.change(() => due.forEach(([hostId]) => void this.remove(hostId)));
+      else if (due.length > 0) this.remove(due.map(([hostId]) => hostId));
       const running = [...this.parts.leases.entries()].map(([, lease]) => lease.expiresAt);
       this.nextLapse = Math.min(Number.POSITIVE_INFINITY, ...running);
     }
@@ -147,8 +153,8 @@ export class Registry {
     this.change(() => {
       if (lease !== held.lease) replaceHost(this.parts, held.hostId, host, this.heldClaims(held.hostId));
       else if (turn.epoch !== held.epoch) this.parts.tables.putHost(host);
-      this.prolong(host, turn.sequence);
     });
+    this.prolong(host, turn.sequence);
     return this.accepted(held.hostId);
   }
 
@@ -182,9 +188,12 @@ export class Registry {
     this.nextLapse = Math.min(this.nextLapse, expiresAt);
   }
 
-  private remove(hostId: string): void {
-    replaceHost(this.parts, hostId, undefined, new Map());
-    this.parts.leases.delete(hostId);
+  private remove(hostIds: string[]): void {
+    this.change(() => {
+      for (const hostId of hostIds) replaceHost(this.parts, hostId, undefined, new Map());
+    });
+    // Not before the tables have it: leases roll back with nothing, and a host without one would never lapse.
+    for (const hostId of hostIds) this.parts.leases.delete(hostId);
   }
 
   /** A write that failed must leave no trace in the zone either. Compiling it anew costs time, but a disk that fails is rare. */

@@ -1,3 +1,5 @@
+import type { Binding } from "../shared/binding.ts";
+import { canonicalBinding } from "../shared/digest.ts";
 import type { Name } from "../shared/name.ts";
 import type { HostList, ServiceList } from "../shared/registry-views.ts";
 import type { Claim } from "./records.ts";
@@ -31,6 +33,8 @@ function portsOf(claims: Claim[], tables: Tables): ServiceList["services"][numbe
     const hostLabel = tables.host(hostId)?.hostLabel ?? hostId;
     return bindings.map((binding) => ({ ...binding, hostLabel }));
   });
+  // Sorted, because tables hand claims out in whatever order they keep them.
+  placed.sort((a, b) => a.servicePort - b.servicePort || (sortKey(a) < sortKey(b) ? -1 : 1));
   const ports = Map.groupBy(placed, ({ protocol, servicePort }) => `${protocol} ${servicePort}`);
   return [...ports.values()].flatMap((group) => {
     const [first] = group;
@@ -40,4 +44,8 @@ function portsOf(claims: Claim[], tables: Tables): ServiceList["services"][numbe
     });
     return [{ protocol: first.protocol, servicePort: first.servicePort, endpoints }];
   });
+}
+
+function sortKey(placed: Binding & { hostLabel: string }): string {
+  return `${placed.protocol} ${placed.hostLabel} ${canonicalBinding(placed)}`;
 }

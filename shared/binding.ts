@@ -92,7 +92,7 @@ export type Renewal = z.infer<typeof renewalSchema>;
 
 export const refusalSchema = z.object({
   name: nameSchema,
-  code: z.enum(["held", "reserved", "out-of-zone"]),
+  code: z.enum(["held", "reserved", "out-of-zone", "too-long"]),
   message: z.string(),
 });
 /** A declared name that was not granted, and why. It does not hinder the others. */

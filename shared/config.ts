@@ -19,19 +19,21 @@ export type ConfigOf<O extends Options> = {
 };
 
 /**
- * Reads every option from `flags` (by camelCase key, as parsed from the command line) and `env`, and returns them frozen. Throws one
+ * Reads every option from `flags` (by camelCase key, as parsed from the command line), else `env`, else `defaults`, which depend on the
+ * machine and come before the schema's own, and returns them frozen. Throws one
  * BerthError `bad-config` that lists every fault with the option's two names. Values of secrets have no place here: options name files.
  */
 export function readConfig<O extends Options>(
   options: O,
   flags: Record<string, string | boolean>,
   env: Record<string, string | undefined>,
+  defaults: Record<string, string> = {},
 ): ConfigOf<O> {
   const faults: string[] = [];
   const config: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(options)) {
-    const given = flags[key] ?? switchText(option, env[envName(key)]) ?? undefined;
-    const parsed = option.schema.safeParse(given === "" ? undefined : given);
+    const given = flags[key] ?? switchText(option, env[envName(key)]);
+    const parsed = option.schema.safeParse(given === undefined || given === "" ? defaults[key] : given);
     if (parsed.success) config[key] = parsed.data;
     else
       faults.push(`--${flagName(key)} (or ${envName(key)}): ${parsed.error.issues[0]?.message ?? "wrong"}`);
@@ -57,7 +59,12 @@ function switchText(option: Option<unknown>, text: string | undefined): string |
 /** Whole seconds within bounds, from text; the parsed value is a number of seconds. */
 export function secondsOption(lowest: number, highest: number, standard: number): z.ZodType<number> {
   const fault = `a number of seconds from ${lowest} to ${highest}`;
-  return z.coerce.number({ error: fault }).min(lowest, fault).max(highest, fault).default(standard);
+  return z.coerce
+    .number({ error: fault })
+    .int(fault)
+    .min(lowest, fault)
+    .max(highest, fault)
+    .default(standard);
 }
 
 export const switchSchema: z.ZodType<boolean> = z

@@ -1,4 +1,4 @@
-import { displayName, isInZone, labelsOf, type Name, nameBelow } from "./name.ts";
+import { displayName, isInZone, labelsOf, maxNameLength, type Name, nameBelow } from "./name.ts";
 
 /** Names berth keeps for itself, settled once for the agent (which says so early) and the registry (which enforces it). */
 
@@ -12,12 +12,13 @@ export function defaultNameServer(zone: Name): Name {
   return nameBelow("ns", zone);
 }
 
+export interface NameRefusal {
+  code: "out-of-zone" | "reserved" | "too-long";
+  message: string;
+}
+
 /** Says why a container may not be given `name`, or undefined when it may. `nameServers` are the zone's NS targets. */
-export function nameRefusal(
-  name: Name,
-  zone: Name,
-  nameServers: readonly Name[],
-): { code: "out-of-zone" | "reserved"; message: string } | undefined {
+export function nameRefusal(name: Name, zone: Name, nameServers: readonly Name[]): NameRefusal | undefined {
   const shown = displayName(name);
   if (!isInZone(name, zone) || name === zone) {
     return { code: "out-of-zone", message: `${shown} is not below the zone ${displayName(zone)}` };
@@ -31,8 +32,19 @@ export function nameRefusal(
   if (nameServers.includes(name)) {
     return { code: "reserved", message: `${shown} is reserved: it is the zone's name server` };
   }
+  return portNamesRefusal(name);
+}
+
+/** What `nameRefusal` says of the names below `name` that its ports get, whoever the name belongs to. */
+export function portNamesRefusal(name: Name): NameRefusal | undefined {
+  const shown = displayName(name);
   if (labelsOf(name).some((label) => label.startsWith("_"))) {
     return { code: "reserved", message: `${shown} is reserved: labels starting with _ are made from ports` };
   }
-  return undefined;
+  const room = maxNameLength - "_65535._tcp.".length;
+  if (name.length <= room) return undefined;
+  return {
+    code: "too-long",
+    message: `${shown} leaves no room for its ports; at most ${room - 1} characters`,
+  };
 }

@@ -52,7 +52,7 @@ async function checkPush(push: Push, acceptsLocal: boolean): Promise<void> {
       { path: "declared.local", message: "is true exactly when all addresses are loopback ones" },
     ]);
   }
-  if (push.declared.local && !acceptsLocal) {
+  if (push.declared.addresses.some(isLoopback) && !acceptsLocal) {
     const mend = "start the agent with --advertise <an address its clients can reach>";
     const message = `loopback addresses mean nothing to this resolver's clients on other machines; ${mend}`;
     throw new BerthError("local-host-refused", message);

@@ -46,7 +46,8 @@ export async function openAuthority(directory: string): Promise<Authority> {
     async serverCertificate(names, now) {
       const leafFile = join(directory, "leaf.pem");
       const kept = readIfThere(leafFile);
-      if (kept !== undefined && isFit(kept, authority.cert, names, now)) return parseBundle(leafFile, kept);
+      const fit = kept === undefined ? undefined : fitLeaf(leafFile, kept, authority.cert, names, now);
+      if (fit !== undefined) return fit;
       const leaf = await makeLeaf(authority, names, now);
       replaceFile(leafFile, 0o600, leaf);
       return parseBundle(leafFile, leaf);
@@ -122,17 +123,25 @@ function parseBundle(file: string, bundle: string): ServerCertificate {
   }
 }
 
-function isFit(bundle: string, ca: string, names: string[], now: number): boolean {
+/** The kept leaf, or undefined when a new one is needed. */
+function fitLeaf(
+  file: string,
+  bundle: string,
+  ca: string,
+  names: string[],
+  now: number,
+): ServerCertificate | undefined {
   try {
-    const certificate = new X509Certificate(bundle);
+    const leaf = parseBundle(file, bundle);
+    const certificate = new X509Certificate(leaf.cert);
     const issued = certificate.verify(new X509Certificate(ca).publicKey);
     const lasts = Date.parse(certificate.validTo) - now > renewalDays * dayMs;
     const covers = names.every((name) =>
       isIP(name) === 0 ? certificate.checkHost(name) !== undefined : certificate.checkIP(name) !== undefined,
     );
-    return issued && lasts && covers;
+    return issued && lasts && covers ? leaf : undefined;
   } catch {
     // A damaged leaf is worth nothing and costs nothing to make anew.
-    return false;
+    return undefined;
   }
 }

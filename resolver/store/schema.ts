@@ -25,7 +25,8 @@ export const objectSteps: SchemaSteps = [
     "CREATE TABLE leases (host_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, sequence INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE entries (path TEXT PRIMARY KEY, source TEXT NOT NULL, entry TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX entries_by_source ON entries (source)",
-    "CREATE TABLE unpublished (owner TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE unpublished (owner TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE published (owner TEXT PRIMARY KEY) WITHOUT ROWID",
   ],
 ];
 

@@ -21,9 +21,11 @@ export interface SqliteStore extends BindingStore {
  * found in the file get one fresh lease. Throws a BerthError `bad-database` that names the file when it cannot be opened or read.
  */
 export function openSqliteStore(file: string, settings: RegistrySettings, now: () => number): SqliteStore {
+  let database: DatabaseSync | undefined;
   try {
-    const database = new DatabaseSync(file);
-    const sql = sqlOver(database);
+    const opened = new DatabaseSync(file);
+    database = opened;
+    const sql = sqlOver(opened);
     sql.run("PRAGMA journal_mode = WAL");
     sql.run("PRAGMA synchronous = FULL");
     // A second resolver on the same file would serve a zone that its own memory knows nothing of: it has to fail, not to wait.
@@ -39,8 +41,9 @@ export function openSqliteStore(file: string, settings: RegistrySettings, now: (
     });
     registry.resume();
     const store = storeOver(registry, tables, settings.zone);
-    return { ...store, lapse: () => registry.lapse(), close: () => database.close() };
+    return { ...store, lapse: () => registry.lapse(), close: () => opened.close() };
   } catch (cause) {
+    database?.close();
     if (cause instanceof BerthError) throw cause;
     const mend =
       "another resolver may be using it, or it is damaged; stop the other, restore a copy, or move it away to start empty";

@@ -1,5 +1,6 @@
 import { type Address, familyOf } from "../../shared/address.ts";
 import type { Binding } from "../../shared/binding.ts";
+import { canonicalBinding } from "../../shared/digest.ts";
 import { RRType } from "../../shared/dns/constants.ts";
 import { addressRdata, type Protocol, portListOwner, serviceOwner } from "../../shared/dns/endpoints.ts";
 import type { Rdata } from "../../shared/dns/message.ts";
@@ -41,13 +42,8 @@ interface Placed {
 export function compileName(name: Name, grants: Grant[], rules: CompileRules): ZoneEntry[] {
   const placed = grants.flatMap(({ claim, host }) => claim.bindings.map((binding) => ({ binding, host })));
   if (placed.length === 0) return [];
-  const services = servicesOf(placed);
-  for (const alias of httpAliases(placed.map(({ binding }) => binding))) {
-    const behind = (services.get(`tcp ${alias.backedBy}`) ?? []).filter(({ binding }) =>
-      alias.serves(binding),
-    );
-    services.set(`tcp ${alias.servicePort}`, behind);
-  }
+  // Sorted, because neither the tables nor an agent promise an order, and of two RRs that differ in weight only one stays.
+  const services = servicesOf(placed.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)));
   const entries = [...services].map(([key, group]) => serviceEntry(name, key, group, rules));
   for (const protocol of ["tcp", "udp"] as const)
     entries.push(...portListEntry(name, protocol, services, rules));
@@ -67,9 +63,15 @@ export function compileHost(host: HostRecord, bindings: Binding[], rules: Compil
   return [...entries.values()];
 }
 
-/** By protocol and service port; of each only the instances that are ready, unless none is (DESIGN: unhealthy ones are a last resort). */
+/** By protocol and service port, aliases included; of each only the instances that are ready, unless none is (DESIGN: unhealthy ones are a last resort). */
 function servicesOf(placed: Placed[]): Map<string, Placed[]> {
   const services = Map.groupBy(placed, ({ binding }) => `${binding.protocol} ${binding.servicePort}`);
+  for (const alias of httpAliases(placed.map(({ binding }) => binding))) {
+    const behind = (services.get(`tcp ${alias.backedBy}`) ?? []).filter(({ binding }) =>
+      alias.serves(binding),
+    );
+    services.set(`tcp ${alias.servicePort}`, behind);
+  }
   for (const [key, group] of services) {
     const ready = group.filter(({ binding }) => binding.health === "healthy" || binding.health === "none");
     if (ready.length > 0) services.set(key, ready);
@@ -129,7 +131,7 @@ function addressEntry(name: Name, placed: Placed[], rules: CompileRules): ZoneEn
 }
 
 function addressRRsets(addresses: Address[], hosts: string[], ttl: number): RRset[] {
-  const families = Map.groupBy(addresses.toSorted(), familyOf);
+  const families = Map.groupBy([...new Set(addresses)].toSorted(), familyOf);
   return [...families.values()].map((family) => ({ ttl, rdata: family.map(addressRdata), hosts }));
 }
 
@@ -142,8 +144,8 @@ function targetOf(host: HostRecord, addresses: Address[], zone: Name): Name {
 
 /** Undefined for all of the host's addresses; `v4` or `v6` for all of one family; else the addresses themselves, in letters and digits. */
 function addressLabel(addresses: Address[], all: Address[]): string | undefined {
-  const wanted = addresses.toSorted();
-  const isAllOf = (family: Address[]) => family.toSorted().join() === wanted.join();
+  const wanted = [...new Set(addresses)].toSorted();
+  const isAllOf = (family: Address[]) => [...new Set(family)].toSorted().join() === wanted.join();
   if (isAllOf(all)) return undefined;
   if (isAllOf(all.filter((address) => familyOf(address) === 4))) return "v4";
   if (isAllOf(all.filter((address) => familyOf(address) === 6))) return "v6";
@@ -168,6 +170,10 @@ function fingerprint(text: string): string {
     hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n);
   }
   return hash.toString(16).padStart(16, "0");
+}
+
+function sortKey({ binding, host }: Placed): string {
+  return `${host.hostId} ${canonicalBinding(binding)}`;
 }
 
 function hostsOf(placed: Placed[]): HostRecord[] {

@@ -17,7 +17,10 @@ const tlsPorts = new Set([443, 8443]);
  */
 export function httpAliases(bindings: Binding[]): HttpAlias[] {
   const tcp = bindings.filter((binding) => binding.protocol === "tcp");
-  const chosen = tcp.find((binding) => binding.http === true);
+  // Hosts may choose differently; the lowest port is as good as any, and the same on every resolver.
+  const chosen = tcp
+    .filter((binding) => binding.http === true)
+    .toSorted((a, b) => a.servicePort - b.servicePort)[0];
   if (chosen !== undefined) {
     if (chosen.servicePort === 80) return [];
     const serves = (binding: Binding) => binding.http === true;

@@ -134,8 +134,8 @@ function encodeSections(query: Query, parts: ResponseParts, truncated: boolean):
   const records = encodeRecords(query, parts, 0);
   const question = query.question?.bytes ?? new Uint8Array();
   const length = headerLength + question.length + records.bytes.length;
-  // RFC 7830 §4: a padded query gets a padded response.
-  const padding = (responseBlockLength - ((length + 4) % responseBlockLength)) % responseBlockLength;
+  // RFC 7830 §4: a padded query gets a padded response. `records` holds the empty option already.
+  const padding = (responseBlockLength - (length % responseBlockLength)) % responseBlockLength;
   const final = query.edns?.padded ? encodeRecords(query, parts, padding) : records;
 
   const message = new Uint8Array(headerLength + question.length + final.bytes.length);

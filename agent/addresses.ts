@@ -1,0 +1,85 @@
+import { createSocket } from "node:dgram";
+import { lookup } from "node:dns/promises";
+
+import { type Address, familyOf, isLoopback, isLoopbackHost, parseAddress } from "../shared/address.ts";
+import { BerthError } from "../shared/errors.ts";
+import type { SiteAddresses } from "./site.ts";
+
+/** getaddrinfo waits for a dead DNS server as long as its own settings say, up to half a minute. */
+const lookupLimitMs = 5_000;
+
+/**
+ * The addresses this host advertises: the given ones, else those the kernel would reach the resolver from. Throws a BerthError
+ * `no-address` when there is none. Cheap enough to ask at every resync: addresses change by DHCP.
+ */
+export async function siteAddresses(
+  resolverUrl: string,
+  advertise: readonly Address[],
+): Promise<SiteAddresses> {
+  if (advertise.length > 0) return { addresses: advertise, local: advertise.some(isLoopback) };
+  const { hostname, port } = new URL(resolverUrl);
+  const towards = await addressesOf(hostname);
+  const sources: Address[] = [];
+  for (const family of [4, 6] as const) {
+    const address = towards.find((candidate) => familyOf(candidate) === family);
+    const source = address === undefined ? undefined : await sourceTowards(address, Number(port) || 443);
+    if (source !== undefined) sources.push(source);
+  }
+  if (towards.every(isLoopback)) return { addresses: await loopbackAddresses(), local: true };
+  const addresses = sources.filter((address) => !isLoopback(address));
+  if (addresses.length > 0) return { addresses, local: false };
+  const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
+  throw new BerthError("no-address", message, { who: hostname, retryable: true });
+}
+
+/** Others cannot connect to a loopback address; it is right only where everything, the resolver too, is on one machine. */
+export function checkAdvertised(resolverUrl: string, advertise: readonly Address[]): void {
+  const loopback = advertise.find(isLoopback);
+  if (loopback === undefined || isLoopbackHost(new URL(resolverUrl).hostname)) return;
+  const message = `--advertise: ${loopback} means every machine itself, and the resolver is on another one; name an address others can reach`;
+  throw new BerthError("bad-config", message);
+}
+
+async function addressesOf(hostname: string): Promise<Address[]> {
+  const literal = parseAddress(hostname.replace(/^\[|\]$/g, ""));
+  if (literal !== undefined) return [literal];
+  const message = `the resolver's host "${hostname}" has no address; check --resolver, or name this host's addresses with --advertise`;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`no answer within ${lookupLimitMs / 1000} s`)),
+        lookupLimitMs,
+      );
+    });
+    const found = await Promise.race([lookup(hostname, { all: true }), late]);
+    const addresses = found.flatMap(({ address }) => parseAddress(address) ?? []);
+    if (addresses.length === 0) throw new Error("only addresses that cannot be read");
+    return addresses;
+  } catch (cause) {
+    throw new BerthError("no-address", message, { who: hostname, retryable: true, cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function loopbackAddresses(): Promise<Address[]> {
+  const ipv6 = await sourceTowards("::1" as Address, 443);
+  return ["127.0.0.1" as Address, ...(ipv6 === undefined ? [] : [ipv6])];
+}
+
+/** Connecting a UDP socket sends nothing; it only makes the kernel choose a route, and with it a source address. */
+function sourceTowards(address: Address, port: number): Promise<Address | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Address | undefined>();
+  const socket = createSocket(familyOf(address) === 4 ? "udp4" : "udp6");
+  const finish = (source: string | undefined): void => {
+    socket.close();
+    const parsed = source === undefined ? undefined : parseAddress(source);
+    // A link-local source (RFC 4291 §2.5.6) means another machine on every link.
+    resolve(parsed === undefined || /^fe[89ab]/.test(parsed) ? undefined : parsed);
+  };
+  socket.once("error", () => finish(undefined));
+  socket.once("connect", () => finish(socket.address().address));
+  socket.connect(port, address);
+  return promise;
+}

@@ -1,0 +1,44 @@
+import { z } from "zod";
+
+import type { Option } from "../shared/config.ts";
+import { createLog, type Log, type LogLevel, logLevels } from "../shared/log.ts";
+
+export const commonOptions = {
+  logLevel: {
+    schema: z
+      .enum(logLevels, { error: `one of ${logLevels.join(", ")}` })
+      .default("info") as z.ZodType<LogLevel>,
+    value: "LEVEL",
+    help: "debug, info, warn or error (info)",
+  },
+} satisfies Record<string, Option<unknown>>;
+
+export const caOption = {
+  ca: {
+    schema: z.string().optional() as z.ZodType<string | undefined>,
+    value: "FILE",
+    help: "the resolver's ca.pem, trusted besides the system's authorities (this machine's own resolver's)",
+  },
+} satisfies Record<string, Option<unknown>>;
+
+export const yesOption = {
+  yes: { schema: z.boolean().default(false), help: "install what is missing without asking" },
+} satisfies Record<string, Option<unknown>>;
+
+/** Everything a part logs goes to stderr, one line each: stdout is for what a command was asked to print. */
+export function logFor(who: string, level: LogLevel): Log {
+  return createLog(who, level, (line) => process.stderr.write(`${line}\n`));
+}
+
+/** What a command leaves running: the process then lives until SIGINT or SIGTERM, and closes it. */
+export interface Running {
+  close(): Promise<void>;
+}
+
+/** One command of berth. `run` resolves to what keeps running, or to an exit code. */
+export interface Command {
+  summary: string;
+  /** Option tables by their room; --help lists them. */
+  options: Record<string, Option<unknown>>;
+  run(argv: string[]): Promise<Running | number>;
+}

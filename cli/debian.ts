@@ -1,0 +1,67 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
+import { promisify } from "node:util";
+
+import { BerthError } from "../shared/errors.ts";
+
+const run = promisify(execFile);
+
+/** Those of `packages` that are not installed, by dpkg's word. */
+export async function missingPackages(packages: string[]): Promise<string[]> {
+  if (!existsSync("/usr/bin/dpkg-query")) {
+    const message = `not a Debian machine: install ${packages.join(", ")} (or what they are called here) yourself`;
+    throw new BerthError("cannot-install", message);
+  }
+  const states = await Promise.all(
+    packages.map((name) =>
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format, not ours
+      run("dpkg-query", ["-W", "-f=${Status}", name]).then(
+        ({ stdout }) => stdout.trim() === "install ok installed",
+        () => false,
+      ),
+    ),
+  );
+  return packages.filter((_, index) => !states[index]);
+}
+
+/** Says what will be installed, asks unless `agreed`, and installs it. Throws a BerthError `cannot-install` with the way to mend it. */
+export async function installPackages(packages: string[], why: string, agreed: boolean): Promise<void> {
+  if (packages.length === 0) return;
+  console.log(`berth: to be installed from Debian (${why}): ${packages.join(" ")}`);
+  if (!agreed && !(await confirm("Install them? [Y/n] "))) {
+    throw new BerthError("cannot-install", `nothing was installed; berth needs ${packages.join(", ")}`);
+  }
+  if (process.getuid?.() !== 0) {
+    throw new BerthError(
+      "cannot-install",
+      `installing needs root: sudo apt-get install ${packages.join(" ")}`,
+    );
+  }
+  const patience = ["-o", "DPkg::Lock::Timeout=600", "-qq"];
+  await apt([...patience, "update"]);
+  await apt([...patience, "-y", "install", "--no-install-recommends", ...packages]);
+}
+
+async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new BerthError("cannot-install", "there is nobody to ask; add --yes to install without asking");
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(question);
+  terminal.close();
+  return /^(y.*)?$/i.test(answer.trim());
+}
+
+/** Its output goes to our stderr: stdout is for what the command prints. */
+async function apt(args: string[]): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const child = spawn("apt-get", args, { env, stdio: ["ignore", process.stderr.fd, "inherit"] });
+  const [code] = await once(child, "exit");
+  if (code !== 0)
+    throw new BerthError(
+      "cannot-install",
+      `apt-get ${args.at(-1)} failed (exit code ${code}); its message is above`,
+    );
+}

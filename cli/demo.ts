@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { readConfig, switchSchema } from "../shared/config.ts";
+import { dohPath } from "../shared/dns/doh.ts";
+import { describeFault } from "../shared/errors.ts";
+import { displayName, nameBelow } from "../shared/name.ts";
+import type { Command, Running } from "./common.ts";
+import { parseFlags } from "./flags.ts";
+import { howToUse } from "./how-to-use.ts";
+import { findEngine } from "./local-engine.ts";
+import { fetchThroughProxy, untilAnswered } from "./proof.ts";
+import { type Sample, Samples } from "./samples.ts";
+import { statePaths } from "./state.ts";
+import { type AllParts, allPartsOptions, startAll } from "./up.ts";
+
+const options = {
+  ...allPartsOptions,
+  once: {
+    schema: switchSchema,
+    help: "end after the proof: exit code 0 if every fetch returned the right page",
+  },
+};
+
+/** With two replicas behind a name, each chosen at random: missing one of them in so many fetches is one chance in a million. */
+const fetchesPerName = 20;
+
+/** `berth demo`: everything at once, on samples of its own, with the proof that it works; it leaves nothing behind. */
+export const demoCommand: Command = {
+  summary: "show it all on two sample services, then remove them",
+  options,
+  async run(argv) {
+    const flags = parseFlags(options, argv);
+    const config = readConfig(options, flags, process.env);
+    const started: (() => Promise<void> | void)[] = [];
+    const close = async (): Promise<void> => {
+      for (const undo of started.splice(0).toReversed()) await undo();
+    };
+    // A signal while it is still starting must undo as much as one later.
+    const interrupted = closeOnSignal(close);
+    try {
+      const engine = await findEngine(["busybox-static"], config.yes);
+      started.push(() => engine.close());
+      const stateDir = mkdtempSync(join(tmpdir(), "berth-demo-state-"));
+      started.push(() => rmSync(stateDir, { recursive: true, force: true }));
+      const logLevel = "logLevel" in flags ? config.logLevel : "warn";
+      const parts = await startAll(flags, engine.socketPath, statePaths(stateDir), logLevel);
+      started.push(() => parts.close());
+      const samples = new Samples(engine.socketPath);
+      started.push(() => samples.remove());
+      const running = await samples.start();
+      const isProven = await prove(parts, running);
+      console.log(howToUse(parts, namesOf(parts, running)));
+      if (!config.once) {
+        interrupted.release();
+        console.log("It stays up until Ctrl-C, then removes what it started.");
+        return { close } satisfies Running;
+      }
+      await close();
+      return isProven ? 0 : 1;
+    } catch (fault) {
+      await close();
+      throw fault;
+    } finally {
+      interrupted.release();
+    }
+  },
+};
+
+function namesOf({ zone }: AllParts, samples: Sample[]): string[] {
+  return [...new Set(samples.map(({ name }) => displayName(nameBelow(name, zone))))];
+}
+
+/** Fetches every name through the proxy, until each of its pages was seen; prints what came. */
+async function prove(parts: AllParts, samples: Sample[]): Promise<boolean> {
+  const doh = { fetch: parts.fetch, url: `${parts.resolverUrl}${dohPath}`, timeoutMs: 5000 };
+  let isProven = true;
+  for (const [name, behind] of Map.groupBy(samples, (sample) => sample.name)) {
+    const whole = nameBelow(name, parts.zone);
+    await untilAnswered(doh, whole, behind.length);
+    const pages = await fetchPages(parts, displayName(whole), behind);
+    for (const [page, count] of pages)
+      console.log(`http://${displayName(whole)}/  ->  ${page}  (${count} times)`);
+    const right = behind.map((sample) => sample.page);
+    const isRight = pages.size === right.length && right.every((page) => pages.has(page));
+    if (!isRight) console.log(`http://${displayName(whole)}/  WRONG: expected ${right.join(" and ")}`);
+    isProven &&= isRight;
+  }
+  return isProven;
+}
+
+/** How often each page came, faults among them. */
+async function fetchPages(parts: AllParts, host: string, behind: Sample[]): Promise<Map<string, number>> {
+  const pages = new Map<string, number>();
+  for (let fetched = 0; fetched < fetchesPerName && pages.size < behind.length; fetched++) {
+    const page = await fetchThroughProxy(parts.proxy, host).catch(describeFault);
+    pages.set(page, (pages.get(page) ?? 0) + 1);
+  }
+  return pages;
+}
+
+function closeOnSignal(close: () => Promise<void>): { release: () => void } {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const end = (): void => void close().finally(() => process.exit(1));
+  for (const signal of signals) process.once(signal, end);
+  return { release: () => signals.forEach((signal) => void process.off(signal, end)) };
+}

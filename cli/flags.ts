@@ -1,0 +1,38 @@
+import { parseArgs } from "node:util";
+
+import { envName, flagName, type Options } from "../shared/config.ts";
+import { BerthError } from "../shared/errors.ts";
+
+/** The flags of one command by camelCase key. Throws a BerthError `bad-config` naming the flag that is unknown or lacks its value. */
+export function parseFlags(options: Options, argv: string[]): Record<string, string | boolean> {
+  const keys = Object.entries(options);
+  const spec = Object.fromEntries(
+    keys.map(([key, { value }]) => [
+      flagName(key),
+      { type: value === undefined ? "boolean" : "string" } as const,
+    ]),
+  );
+  try {
+    const { values } = parseArgs({ args: argv, options: spec, strict: true, allowPositionals: false });
+    return Object.fromEntries(
+      keys.flatMap(([key]) => {
+        const value = values[flagName(key)];
+        return value === undefined ? [] : [[key, value]];
+      }),
+    );
+  } catch (cause) {
+    // Node's own sentence names the flag; what follows its first full stop is about escaping, which is no help here.
+    const fault = cause instanceof Error ? (cause.message.split(". ")[0] ?? "") : String(cause);
+    throw new BerthError("bad-config", `${fault}; --help lists the flags`, { cause: undefined });
+  }
+}
+
+/** One line per option, aligned. */
+export function helpFor(options: Options): string {
+  const rows = Object.entries(options).map(([key, { value, help }]) => {
+    const flag = `--${flagName(key)}${value === undefined ? "" : ` ${value}`}`;
+    return { flag, help, env: envName(key) };
+  });
+  const width = Math.max(...rows.map(({ flag }) => flag.length));
+  return rows.map(({ flag, help }) => `  ${flag.padEnd(width)}  ${help}`).join("\n");
+}

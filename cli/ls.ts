@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+
+import { formatEndpoint } from "../shared/address.ts";
+import { readConfig, switchSchema, urlOption } from "../shared/config.ts";
+import { BerthError } from "../shared/errors.ts";
+import { displayName } from "../shared/name.ts";
+import type { HostList, ServiceList } from "../shared/registry-views.ts";
+import { listHosts, listServices } from "../shared/resolver-client.ts";
+import { type Command, caOption } from "./common.ts";
+import { parseFlags } from "./flags.ts";
+import { statePaths } from "./state.ts";
+import { fetchTrusting } from "./trust.ts";
+
+const options = {
+  resolver: {
+    schema: urlOption("https://127.0.0.1:8053"),
+    value: "URL",
+    help: "the resolver to ask (https://127.0.0.1:8053)",
+  },
+  tokenFile: {
+    schema: z.string({ error: "a file" }),
+    value: "FILE",
+    help: "a file with a reader's or an agent's token (this machine's own resolver's)",
+  },
+  problems: { schema: switchSchema, help: "list what hinders containers from being reached, host by host" },
+  ...caOption,
+};
+
+/** `berth ls`: the names there are, or with --problems what is wrong; exit code 1 when something is. */
+export const lsCommand: Command = {
+  summary: "list the names, their ports and endpoints",
+  options,
+  async run(argv) {
+    const paths = statePaths();
+    const defaults = { tokenFile: paths.readerTokenFile };
+    const config = readConfig(options, parseFlags(options, argv), process.env, defaults);
+    const access = {
+      fetch: fetchTrusting(config.ca ?? paths.caFile, config.ca !== undefined),
+      url: config.resolver,
+      token: readToken(config.tokenFile),
+      timeoutMs: 10_000,
+    };
+    if (!config.problems) {
+      console.log(serviceLines(await listServices(access)).join("\n"));
+      return 0;
+    }
+    const lines = problemLines(await listHosts(access));
+    console.log(lines.length === 0 ? "no problems" : lines.join("\n"));
+    return lines.length === 0 ? 0 : 1;
+  },
+};
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (cause) {
+    const mend = "name the file with --token-file; the resolver keeps reader.token in its state directory";
+    throw new BerthError("bad-config", `cannot read the token (${mend})`, { who: file, cause });
+  }
+}
+
+/** Names and ports come from container labels: they were checked by the schema, so nothing here can forge a line. */
+function serviceLines({ services, zone }: ServiceList): string[] {
+  if (services.length === 0) return [`no names in ${displayName(zone)} yet`];
+  return services.flatMap(({ name, ports }) =>
+    ports.map(({ protocol, servicePort, endpoints }) => {
+      const places = endpoints.map(({ hostLabel, addresses, port, health }) => {
+        const where = addresses.map((address) => formatEndpoint({ address, port })).join(",");
+        return `${where} on ${hostLabel}${health === "none" ? "" : ` (${health})`}`;
+      });
+      return `${displayName(name)}  ${protocol}/${servicePort}  ${places.join("; ")}`;
+    }),
+  );
+}
+
+function problemLines({ hosts }: HostList): string[] {
+  return hosts.flatMap(({ hostLabel, problems, refused }) => [
+    ...problems.map(
+      ({ container, code, message }) => `${hostLabel}  ${container}  ${code}: ${printable(message)}`,
+    ),
+    ...refused.map(
+      ({ name, code, message }) => `${hostLabel}  ${displayName(name)}  ${code}: ${printable(message)}`,
+    ),
+  ]);
+}
+
+/** A problem quotes what a label said; a terminal must not obey it. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what must not pass
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+}

@@ -1,0 +1,68 @@
+import { agentOptions } from "../agent/config.ts";
+import { startAgent, withdrawFromResolver } from "../agent/main.ts";
+import { resolverOptions } from "../resolver/config.ts";
+import { startResolver } from "../resolver/node.ts";
+import { formatEndpoint } from "../shared/address.ts";
+import { readConfig } from "../shared/config.ts";
+import { proxyOptions } from "../socks-proxy/config.ts";
+import { startProxy } from "../socks-proxy/main.ts";
+import { type Command, caOption, commonOptions, logFor } from "./common.ts";
+import { parseFlags } from "./flags.ts";
+import { statePaths } from "./state.ts";
+import { fetchTrusting } from "./trust.ts";
+
+/** The three parts of berth, each as a process of its own. */
+
+const resolverCommandOptions = { ...resolverOptions, ...commonOptions };
+export const resolverCommand: Command = {
+  summary: "answer for the zone: push API and DNS over HTTPS",
+  options: resolverCommandOptions,
+  async run(argv) {
+    const defaults = { stateDir: statePaths().resolver };
+    const config = readConfig(
+      resolverCommandOptions,
+      parseFlags(resolverCommandOptions, argv),
+      process.env,
+      defaults,
+    );
+    const log = logFor("resolver", config.logLevel);
+    const resolver = await startResolver(config, log);
+    const { host, port } = resolver.address;
+    log.info(`https://${formatEndpoint({ address: host, port })} answers for ${config.zone}`);
+    log.info(`certificate authority: ${resolver.caFile}; agents' token: ${resolver.agentTokenFile}`);
+    return resolver;
+  },
+};
+
+const agentCommandOptions = { ...agentOptions, ...caOption, ...commonOptions };
+export const agentCommand: Command = {
+  summary: "publish this host's containers to a resolver",
+  options: agentCommandOptions,
+  async run(argv) {
+    const paths = statePaths();
+    const defaults = { stateDir: paths.agent, tokenFile: paths.agentTokenFile };
+    const config = readConfig(
+      agentCommandOptions,
+      parseFlags(agentCommandOptions, argv),
+      process.env,
+      defaults,
+    );
+    const log = logFor("agent", config.logLevel);
+    const ports = { fetch: fetchTrusting(config.ca ?? paths.caFile, config.ca !== undefined), log };
+    if (!config.withdraw) return startAgent(config, ports);
+    const wasThere = await withdrawFromResolver(config, ports);
+    console.log(wasThere ? "this host's names are withdrawn" : "the resolver held nothing of this host");
+    return 0;
+  },
+};
+
+const proxyCommandOptions = { ...proxyOptions, ...caOption, ...commonOptions };
+export const proxyCommand: Command = {
+  summary: "take SOCKS5 clients on loopback and connect them by name",
+  options: proxyCommandOptions,
+  async run(argv) {
+    const config = readConfig(proxyCommandOptions, parseFlags(proxyCommandOptions, argv), process.env);
+    const fetch = fetchTrusting(config.ca ?? statePaths().caFile, config.ca !== undefined);
+    return startProxy(config, { fetch, log: logFor("proxy", config.logLevel) });
+  },
+};

@@ -1,0 +1,30 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Where this machine's parts keep their files, and so where they find each other's. */
+export interface StatePaths {
+  resolver: string;
+  agent: string;
+  caFile: string;
+  agentTokenFile: string;
+  readerTokenFile: string;
+}
+
+/** Below `base`; without one below systemd's STATE_DIRECTORY, /var/lib/berth for root, or the user's own state directory. */
+export function statePaths(base = standardBase()): StatePaths {
+  const resolver = join(base, "resolver");
+  return {
+    resolver,
+    agent: join(base, "agent"),
+    caFile: join(resolver, "tls", "ca.pem"),
+    agentTokenFile: join(resolver, "agent.token"),
+    readerTokenFile: join(resolver, "reader.token"),
+  };
+}
+
+function standardBase(): string {
+  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
+  if (STATE_DIRECTORY) return STATE_DIRECTORY;
+  if (process.getuid?.() === 0) return "/var/lib/berth";
+  return join(XDG_STATE_HOME || join(homedir(), ".local", "state"), "berth");
+}

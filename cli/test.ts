@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+import type { Command } from "./common.ts";
+import { installPackages, missingPackages } from "./debian.ts";
+
+/** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients. */
+const testPackages = [
+  "docker.io",
+  "busybox-static",
+  "iproute2",
+  "iptables",
+  "util-linux",
+  "procps",
+  "openssl",
+  "curl",
+  "chromium",
+  "knot-dnsutils",
+  "bind9-dnsutils",
+];
+
+/** `berth test`: the one command that passes the tests on a fresh machine. The launcher has installed the npm packages. */
+export const testCommand: Command = {
+  summary: "install what the tests need, then run them all",
+  options: {},
+  async run(argv) {
+    await installPackages(await missingPackages(testPackages), "the tests start them", true);
+    const root = new URL("..", import.meta.url);
+    const npm = spawn("npm", ["test", "--", ...argv], { cwd: root, stdio: "inherit" });
+    const [code] = await once(npm, "exit");
+    return code ?? 1;
+  },
+};

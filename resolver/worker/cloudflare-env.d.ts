@@ -1,0 +1,4 @@
+declare namespace Cloudflare {
+  type WorkerEnv = import("../worker.ts").Env;
+  interface Env extends WorkerEnv {}
+}

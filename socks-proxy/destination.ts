@@ -1,0 +1,69 @@
+import type { Address } from "../shared/address.ts";
+import type { DohServer } from "../shared/doh-client.ts";
+import { describeFault } from "../shared/errors.ts";
+import { isInZone, type Name } from "../shared/name.ts";
+import { inZoneEndpoints } from "./in-zone.ts";
+import { endpointsInOrder, type Resolution } from "./resolution.ts";
+import { createStub } from "./stub.ts";
+import type { Destination } from "./wire.ts";
+
+export interface Resolvers {
+  zone: Name;
+  doh: DohServer;
+  /** What becomes of destinations outside the zone. */
+  outside: "allow" | "deny";
+  /** The system's addresses of a name, best first. Rejects as node:dns does: ENOTFOUND when there is none. */
+  lookup: (name: string) => Promise<Address[]>;
+}
+
+/** Where to connect for `destination`. Every outcome is a value; `signal` ends the asking, which then reads as no answer. */
+export async function endpointsFor(
+  destination: Destination,
+  resolvers: Resolvers,
+  signal: AbortSignal,
+): Promise<Resolution> {
+  const { zone, doh, outside, lookup } = resolvers;
+  if (destination.kind === "name" && isWrittenInZone(destination.name, zone)) {
+    return inZoneEndpoints(destination.name, destination.port, createStub(doh, signal));
+  }
+  if (outside === "deny") return { kind: "not-allowed" };
+  if (destination.kind === "name")
+    return outsideEndpoints(destination.name, destination.port, lookup, signal);
+  return { kind: "endpoints", endpoints: endpointsInOrder([destination.address], destination.port) };
+}
+
+/** By its text, before it is parsed: a bad name below the zone is a bad name, not a question for the system's resolver. */
+function isWrittenInZone(text: string, zone: Name): boolean {
+  return isInZone(`${text.toLowerCase().replace(/\.+$/, "")}.` as Name, zone);
+}
+
+async function outsideEndpoints(
+  name: string,
+  port: number,
+  lookup: Resolvers["lookup"],
+  signal: AbortSignal,
+): Promise<Resolution> {
+  // Outside the zone the system decides what a name may look like; but no name has spaces, control characters or broken UTF-8, and
+  // a NUL would make getaddrinfo(3) read another name than the log shows.
+  if (/[\s\p{Cc}\ufffd]/u.test(name)) return { kind: "bad-name", reason: "it has characters no name has" };
+  try {
+    const addresses = await Promise.race([lookup(name), rejectOnAbort(signal)]);
+    if (addresses.length > 0) return { kind: "endpoints", endpoints: endpointsInOrder(addresses, port) };
+    return { kind: "not-found", reason: "the system knows no address of it" };
+  } catch (fault) {
+    const kind = hasCode(fault, "ENOTFOUND") ? "not-found" : "no-answer";
+    return { kind, reason: describeFault(fault) };
+  }
+}
+
+/** getaddrinfo(3) cannot be ended, only be left alone. */
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  if (signal.aborted) reject(signal.reason);
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  return promise;
+}
+
+function hasCode(fault: unknown, code: string): boolean {
+  return fault instanceof Error && "code" in fault && fault.code === code;
+}

@@ -1,0 +1,172 @@
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { serviceRecords } from "./testbed/doh-server.ts";
+import { type ProxyBed, startBed } from "./testbed/proxy.ts";
+import { seededRandom } from "./testbed/random.ts";
+import { connectRaw, greeting, nameRequest, requestName } from "./testbed/raw-client.ts";
+import { startSilentEndpoint } from "./testbed/silent-endpoint.ts";
+
+/** Whatever a client does, it ends, it says so in one line at most, and the next client is served. */
+
+let bed: ProxyBed;
+
+beforeEach(async () => {
+  bed = await startBed([], { handshakeTimeout: 0.3 });
+  const port = await bed.upstream((socket) => socket.pipe(socket));
+  bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
+});
+
+afterEach(async () => {
+  await expectServing();
+  await bed.close();
+  expect(bed.lines.filter((line) => line.startsWith("error"))).toEqual([]);
+});
+
+describe("the hand-shake has one time limit as a whole", () => {
+  test.each([
+    ["nothing at all", []],
+    ["a greeting and no request", [...greeting]],
+  ])("%s", async (_desc, octets) => {
+    const client = await connectRaw(bed.port);
+    client.send(...octets);
+    await client.readToEnd();
+    expect(bed.lines.at(-1)).toContain("hand-shake took too long");
+    client.socket.destroy();
+  });
+
+  test("an octet now and then does not prolong it", async () => {
+    const client = await connectRaw(bed.port);
+    const request = [...greeting, ...nameRequest("web.berth.internal", 80)];
+    let sent = 0;
+    const timer = setInterval(() => client.send(request[sent++] ?? 0), 60);
+    await client.readToEnd();
+    clearInterval(timer);
+    expect(sent).toBeLessThan(request.length);
+    client.socket.destroy();
+  });
+
+  test("it does not run on afterwards", async () => {
+    const client = await requestName(bed.port, "web.berth.internal", 80);
+    await client.read(10);
+    await sleep(400);
+    client.send(Buffer.from("still here"));
+    expect(`${await client.read(10)}`).toBe("still here");
+    client.socket.destroy();
+  });
+});
+
+describe("a client that resets its connection", () => {
+  test.each([
+    ["at once", []],
+    ["within the greeting", [5]],
+    ["after the greeting", [...greeting]],
+    ["within the request", [...greeting, 5, 1, 0]],
+  ])("%s", async (_desc, octets) => {
+    const client = await connectRaw(bed.port);
+    client.send(...octets);
+    if (octets.length >= 3) await client.read(2);
+    client.socket.resetAndDestroy();
+    await lineWith("left before its request");
+  });
+
+  test("while its name is resolved: the query is given up", async () => {
+    bed.resolver.faults.set("_80._tcp.slow.berth.internal", "silence");
+    const client = await requestName(bed.port, "slow.berth.internal", 80);
+    while (bed.resolver.queries.length === 0) await sleep(10);
+    client.socket.resetAndDestroy();
+    await lineWith("slow.berth.internal:80: the client left before a reply");
+  });
+
+  test("while its endpoint is connected to: the attempt is given up", async () => {
+    const silent = await startSilentEndpoint();
+    const client = await requestName(bed.port, "127.0.0.1", silent.port);
+    await sleep(50);
+    client.socket.resetAndDestroy();
+    await lineWith(`127.0.0.1:${silent.port}: the client left before a reply`);
+    await silent.close();
+  });
+
+  test("while it is refused", async () => {
+    const client = await connectRaw(bed.port);
+    client.send(greeting, nameRequest("nobody.berth.internal", 80));
+    client.socket.resetAndDestroy();
+    await lineWith("nobody");
+  });
+
+  test("while it is served", async () => {
+    const client = await requestName(bed.port, "web.berth.internal", 80);
+    await client.read(10);
+    client.send(Buffer.alloc(1 << 20));
+    client.socket.resetAndDestroy();
+    await lineWith("cut");
+  });
+});
+
+test("a client that ends its direction in the hand-shake is ended", async () => {
+  const client = await connectRaw(bed.port);
+  client.socket.end(greeting);
+  expect([...(await client.readToEnd())]).toEqual([5, 0]);
+});
+
+test("other protocols are named to the user", async () => {
+  for (const [first, named] of [
+    ["GET / HTTP/1.1\r\n\r\n", "HTTP"],
+    ["\u0004\u0001\u0000\u0050", "SOCKS4"],
+    ["\u0016\u0003\u0001", "TLS"],
+    ["\u0000", "first octet is 0"],
+  ] as const) {
+    const client = await connectRaw(bed.port);
+    client.send(Buffer.from(first, "latin1"));
+    expect(await client.readToEnd()).toHaveLength(0);
+    expect(bed.lines.at(-1)).toContain(named);
+    client.socket.destroy();
+  }
+});
+
+test("a flood after a refused request is dropped, not kept, and the connection still ends", async () => {
+  const client = await connectRaw(bed.port);
+  client.send(greeting, nameRequest("nobody.berth.internal", 80));
+  const chunk = Buffer.alloc(1 << 16);
+  const flood = setInterval(() => client.send(chunk), 5);
+  expect((await client.readToEnd())[3]).toBe(4);
+  // It never ends its own direction; the proxy does that for it.
+  while (!client.socket.closed) await sleep(50);
+  clearInterval(flood);
+});
+
+test("200 clients of garbage at once", async () => {
+  const random = seededRandom(200);
+  const clients = Array.from({ length: 200 }, (_, i) => garbageClient(random, i % 4));
+  await Promise.all(clients);
+  const listening = bed.lines.filter((line) => line.includes("SOCKS5 at"));
+  expect(bed.lines.length - listening.length).toBeLessThanOrEqual(200);
+});
+
+/** Some begin as they should; some reset, some end, some just wait for the proxy to end them. */
+async function garbageClient(random: () => number, manner: number): Promise<void> {
+  const socket = connect({ host: "127.0.0.1", port: bed.port, allowHalfOpen: true }).on("error", () => {});
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  const garbage = Buffer.from(Array.from({ length: 1 + Math.floor(random() * 600) }, () => random() * 256));
+  if (manner >= 1) garbage.set(greeting.subarray(0, garbage.length));
+  if (manner >= 2 && garbage.length > 8) garbage.set([5, 1, 0, Math.floor(random() * 6)], 3);
+  socket.resume().on("end", () => socket.end());
+  socket.write(garbage, () => {
+    if (manner === 3) socket.resetAndDestroy();
+    else if (random() < 0.5) socket.end();
+  });
+  await closed;
+}
+
+async function expectServing(): Promise<void> {
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.end("served");
+  expect(`${await client.readToEnd()}`).toBe("served");
+}
+
+/** Ends with the test's own time limit when the line never comes. */
+async function lineWith(text: string): Promise<void> {
+  while (!bed.lines.some((line) => line.includes(text))) await sleep(10);
+}

@@ -1,0 +1,65 @@
+import { formatEndpoint } from "../shared/address.ts";
+import type { Negotiation } from "./negotiate.ts";
+import type { Refusal } from "./reply.ts";
+import type { Destination } from "./wire.ts";
+
+/** The words of the log: why a connection came to nothing. Payload never gets here. */
+
+const maxFailuresShown = 5;
+
+export function destinationText(destination: Destination): string {
+  const address = destination.kind === "name" ? destination.name : destination.address;
+  return formatEndpoint({ address, port: destination.port });
+}
+
+export function refusalText(refusal: Refusal): string {
+  switch (refusal.kind) {
+    case "malformed-request":
+    case "bad-name":
+    case "not-found":
+    case "no-answer":
+      return refusal.reason;
+    case "not-allowed":
+      return "destinations outside the zone are denied (--outside deny)";
+    case "port-not-published":
+      return publishedText(refusal.published);
+    case "command-not-supported":
+      return `SOCKS command ${refusal.command} is not supported, only CONNECT is`;
+    case "address-type-not-supported":
+      return `SOCKS address type ${refusal.addressType} is unknown`;
+    case "connect-failed": {
+      const shown = refusal.failures
+        .slice(0, maxFailuresShown)
+        .map(({ endpoint, errno }) => `${formatEndpoint(endpoint)} ${errno}`);
+      const rest = refusal.failures.length - shown.length;
+      return `no connection: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+    }
+  }
+}
+
+/** For a hand-shake that ended before there was a request to answer. */
+export function handshakeText(negotiation: Exclude<Negotiation, { kind: "request" } | Refusal>): string {
+  switch (negotiation.kind) {
+    case "not-socks5":
+      return `not SOCKS5: ${protocolGuess(negotiation.firstOctet)}`;
+    case "no-acceptable-method":
+      return "the client does not offer to go on without authentication (method 0)";
+    case "handshake-timeout":
+      return "the SOCKS hand-shake took too long";
+    case "client-gone":
+      return "the client left before its request";
+  }
+}
+
+function publishedText(published: number[]): string {
+  if (published.length === 0) return "it publishes no TCP port";
+  return `it does not publish this port; it publishes ${published.join(", ")}`;
+}
+
+function protocolGuess(firstOctet: number): string {
+  if (firstOctet === 4) return "the client speaks SOCKS4; set it to SOCKS5";
+  if (firstOctet === 0x16) return "the client speaks TLS; a SOCKS5 proxy is spoken to in the clear";
+  const isUpperCaseLetter = firstOctet >= 0x41 && firstOctet <= 0x5a;
+  if (isUpperCaseLetter) return "the client speaks HTTP, it seems; set it to SOCKS5";
+  return `the first octet is ${firstOctet}, not 5`;
+}

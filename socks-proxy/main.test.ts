@@ -1,0 +1,65 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterEach, expect, test } from "vitest";
+
+import { serviceRecords } from "./testbed/doh-server.ts";
+import { type ProxyBed, startBed } from "./testbed/proxy.ts";
+import { requestName } from "./testbed/raw-client.ts";
+
+const beds: ProxyBed[] = [];
+
+afterEach(async () => {
+  for (const bed of beds.splice(0)) await bed.close();
+});
+
+test("a port in use is a fault that says which, and how to mend it", async () => {
+  const first = await open();
+  await expect(open({ listen: first.proxy.address })).rejects.toMatchObject({
+    code: "port-in-use",
+    retryable: false,
+    message: expect.stringMatching(new RegExp(`127\\.0\\.0\\.1:${first.port} is in use.*--listen`)),
+  });
+});
+
+test("an address that is not this machine's cannot be listened at", async () => {
+  const listen = { host: "192.0.2.1", port: 0 };
+  await expect(open({ listen })).rejects.toMatchObject({ code: "cannot-listen", retryable: false });
+});
+
+test("it says where it listens and whom it asks", async () => {
+  const bed = await open();
+  expect(bed.lines).toEqual([
+    `info  socks-proxy: SOCKS5 at 127.0.0.1:${bed.port}, names of berth.internal from ${bed.resolver.url}/dns-query`,
+  ]);
+});
+
+test("a resolver below a path of its own keeps that path", async () => {
+  const bed = await open({ resolver: "https://dns.example/team/" });
+  expect(bed.lines[0]).toContain("https://dns.example/team/dns-query");
+});
+
+test("close ends what it relays, what it connects and what it greets, and frees the port", async () => {
+  const bed = await open();
+  const upstreamClosed = Promise.withResolvers<void>();
+  const port = await bed.upstream((socket) => socket.resume().on("close", () => upstreamClosed.resolve()));
+  bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
+  bed.resolver.faults.set("_80._tcp.slow.berth.internal", "silence");
+  const relayed = await requestName(bed.port, "web.berth.internal", 80);
+  await relayed.read(10);
+  const resolving = await requestName(bed.port, "slow.berth.internal", 80);
+  const greeted = connect({ host: "127.0.0.1", port: bed.port });
+  await once(greeted, "connect");
+  const closed = [relayed.socket, resolving.socket, greeted].map((socket) => once(socket.resume(), "close"));
+  for (const socket of [relayed.socket, resolving.socket]) socket.on("end", () => socket.end());
+  await bed.proxy.close();
+  await bed.proxy.close();
+  await Promise.all([...closed, upstreamClosed.promise]);
+  const late = connect({ host: "127.0.0.1", port: bed.port });
+  await expect(once(late, "connect")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+});
+
+async function open(config: Parameters<typeof startBed>[1] = {}): Promise<ProxyBed> {
+  const bed = await startBed([], config);
+  beds.push(bed);
+  return bed;
+}

@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { serviceRecords } from "./testbed/doh-server.ts";
+import { type ProxyBed, startBed } from "./testbed/proxy.ts";
+import { seededRandom } from "./testbed/random.ts";
+import { greeting, nameRequest, requestName } from "./testbed/raw-client.ts";
+
+const connections = 8;
+const mebibytesEachWay = 2;
+let bed: ProxyBed;
+
+beforeEach(async () => {
+  bed = await startBed();
+});
+
+afterEach(() => bed.close());
+
+test("eight connections at once, both ways, slow readers: every byte arrives, in order", async () => {
+  const upstreamSums: Promise<string>[] = [];
+  await serve((socket) => {
+    Readable.from(randomChunks(1)).pipe(socket);
+    upstreamSums.push(sumOf(socket));
+  });
+  const clientSums = Array.from({ length: connections }, async () => {
+    const socket = connect({ host: "127.0.0.1", port: bed.port, allowHalfOpen: true });
+    const sum = sumAfter(socket, 12);
+    socket.write(greeting);
+    socket.write(nameRequest("web.berth.internal", 80));
+    Readable.from(randomChunks(2)).pipe(socket);
+    return sum;
+  });
+  expect(new Set(await Promise.all(clientSums))).toEqual(new Set([sumOfChunks(1)]));
+  expect(new Set(await Promise.all(upstreamSums))).toEqual(new Set([sumOfChunks(2)]));
+  expect(upstreamSums).toHaveLength(connections);
+});
+
+test("a reader that stops holds its sender back instead of filling the proxy's memory", async () => {
+  let written = 0;
+  await serve((socket) => {
+    socket.on("error", () => {});
+    const chunk = Buffer.alloc(1 << 20);
+    const write = () => {
+      // 256 MiB would be far more than all buffers on the way hold.
+      while (written < 256 && !socket.destroyed) {
+        written++;
+        if (!socket.write(chunk)) return void socket.once("drain", write);
+      }
+    };
+    write();
+  });
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.pause();
+  let before = -1;
+  while (written !== before) {
+    before = written;
+    await sleep(150);
+  }
+  expect(written).toBeLessThan(256);
+  client.socket.resetAndDestroy();
+});
+
+test("a reset by the upstream reaches the client as one: a part must not pass for the whole", async () => {
+  await serve(
+    (socket) => void socket.write("half of it", () => setTimeout(() => socket.resetAndDestroy(), 50)),
+  );
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  const fault = Promise.withResolvers<NodeJS.ErrnoException>();
+  client.socket.on("error", fault.resolve);
+  await client.read(20);
+  expect((await fault.promise).code).toBe("ECONNRESET");
+});
+
+test("a reset by the client reaches the upstream as one", async () => {
+  const fault = Promise.withResolvers<NodeJS.ErrnoException>();
+  await serve((socket) => void socket.resume().on("error", fault.resolve));
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.resetAndDestroy();
+  expect((await fault.promise).code).toBe("ECONNRESET");
+});
+
+test("a connection without a byte either way ends; bytes in one direction alone keep it", async () => {
+  await bed.close();
+  bed = await startBed([], { idleTimeout: 0.25 });
+  let ticks = 0;
+  await serve((socket) => {
+    const timer = setInterval(() => (++ticks < 8 ? socket.write(".") : clearInterval(timer)), 80);
+    socket.on("close", () => clearInterval(timer)).on("end", () => socket.end());
+  });
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  // The client never says a word: 7 ticks of 80 ms are more than twice the limit.
+  expect(`${await client.readToEnd()}`).toBe(".......");
+  client.socket.end();
+  await bed.proxy.close();
+  expect(bed.lines.at(-1)).toContain("7 down, idle");
+});
+
+test("the limit holds as well once only a client is left that does not read", async () => {
+  await bed.close();
+  bed = await startBed([], { idleTimeout: 0.3 });
+  await serve((socket) => void socket.end(Buffer.alloc(32 << 20)));
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.end();
+  client.socket.pause();
+  while (!bed.lines.some((line) => line.endsWith("idle"))) await sleep(50);
+  client.socket.destroy();
+});
+
+async function serve(connection: (socket: Socket) => void): Promise<void> {
+  const port = await bed.upstream(connection);
+  bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
+}
+
+/** Random bytes in chunks of random length, the same for the same seed. */
+function* randomChunks(seed: number): Generator<Buffer> {
+  const random = seededRandom(seed);
+  for (let left = mebibytesEachWay << 20; left > 0; ) {
+    const chunk = Buffer.alloc(Math.min(left, 1 + Math.floor(random() * 60_000)));
+    for (let at = 0; at + 4 <= chunk.length; at += 4) chunk.writeUInt32LE(random() * 2 ** 32, at);
+    left -= chunk.length;
+    yield chunk;
+  }
+}
+
+function sumOfChunks(seed: number): string {
+  const hash = createHash("sha256");
+  for (const chunk of randomChunks(seed)) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** `skipped` octets, method selection and reply, are not the upstream's. */
+async function sumAfter(socket: Socket, skipped: number): Promise<string> {
+  while (socket.read(skipped) === null) await once(socket, "readable");
+  return sumOf(socket);
+}
+
+/** SHA-256 of all that a socket brings, to a reader that rests after each read. */
+async function sumOf(socket: Socket): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of socket) {
+    hash.update(chunk);
+    await sleep(1);
+  }
+  return hash.digest("hex");
+}

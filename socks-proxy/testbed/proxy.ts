@@ -1,0 +1,79 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+
+import type { RR } from "../../shared/dns/message.ts";
+import { createLog } from "../../shared/log.ts";
+import { parseName } from "../../shared/name.ts";
+import type { ProxyConfig } from "../config.ts";
+import { type RunningProxy, startProxy } from "../main.ts";
+import { startResolver, type TestResolver } from "./doh-server.ts";
+
+/** A proxy, its resolver and upstream servers, all on loopback, all closed together. */
+export interface ProxyBed {
+  port: number;
+  proxy: RunningProxy;
+  resolver: TestResolver;
+  lines: string[];
+  /** Starts a TCP server that gives each connection to `serve`; resolves to its port. */
+  upstream(serve: (socket: Socket) => void, host?: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export async function startBed(
+  records: RR[] = [],
+  config: Partial<{ -readonly [K in keyof ProxyConfig]: ProxyConfig[K] }> = {},
+): Promise<ProxyBed> {
+  const resolver = await startResolver(records);
+  const lines: string[] = [];
+  const log = createLog("socks-proxy", "debug", (line) => lines.push(line));
+  const proxy = await startProxy(
+    {
+      listen: { host: "127.0.0.1", port: 0 },
+      resolver: resolver.url,
+      zone: parseName("berth.internal"),
+      outside: "allow",
+      handshakeTimeout: 10,
+      resolveTimeout: 5,
+      connectTimeout: 10,
+      idleTimeout: 60,
+      ...config,
+    },
+    { fetch, log },
+  );
+  const closers: (() => void)[] = [resolver.close];
+  return {
+    port: proxy.address.port,
+    proxy,
+    resolver,
+    lines,
+    async upstream(serve, host = "127.0.0.1") {
+      const sockets = new Set<Socket>();
+      const server = createServer({ allowHalfOpen: true }, (socket) => {
+        sockets.add(socket);
+        socket.on("error", () => {});
+        serve(socket);
+      });
+      server.listen(0, host);
+      await once(server, "listening");
+      closers.push(() => {
+        server.close();
+        for (const socket of sockets) socket.destroy();
+      });
+      return (server.address() as AddressInfo).port;
+    },
+    async close() {
+      await proxy.close();
+      for (const close of closers) close();
+    },
+  };
+}
+
+/** A port on which nothing listens. */
+export async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
