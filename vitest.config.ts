@@ -16,7 +16,12 @@ export default defineConfig({
       },
       {
         // In workerd itself, on its real Durable Object storage and a local Workers KV.
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { bindings: { BERTH_AGENT_TOKEN: "agent-token", BERTH_READER_TOKEN: "reader-token" } },
+          }),
+        ],
         test: { name: "worker", include: [`${rooms}/**/*.worker.test.ts`] },
       },
       {

@@ -8,7 +8,7 @@ import { createApp } from "./app.ts";
 import { standardSettings } from "./registry.ts";
 import type { RegistryObject } from "./store/durable-object.ts";
 import { createTokenCheck } from "./tokens.ts";
-import { createEdgeReader } from "./worker/edge-reader.ts";
+import { createEdgeReader } from "./zone/edge-reader.ts";
 
 export { RegistryObject } from "./store/durable-object.ts";
 

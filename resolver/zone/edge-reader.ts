@@ -1,7 +1,7 @@
 import { BerthError, describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { PublishedEntry } from "../store/publication.ts";
-import type { ZoneReader, ZoneView } from "../zone/zone.ts";
+import type { ZoneReader, ZoneView } from "./zone.ts";
 
 /** The copy of the zone near the reader. `get` resolves to null for what it does not hold, or does not hold yet. */
 export interface ZoneCopy {

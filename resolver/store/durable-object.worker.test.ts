@@ -1,0 +1,150 @@
+import { evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { BindingStore } from "../store.ts";
+import { accepted, binding, TestHost } from "./contract/builders.ts";
+import type { StoreHarness } from "./contract/harness.ts";
+import { describeStore } from "./contract.ts";
+import type { RegistryObject } from "./durable-object.ts";
+
+type Stub = DurableObjectStub<RegistryObject>;
+
+// Ahead of the real clock: the runtime fires alarms by that one, and here only the tests may.
+const start = Date.UTC(2100, 0, 1);
+let objects = 0;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.setSystemTime(start);
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  await reset();
+});
+
+describeStore("Durable Object", async (): Promise<StoreHarness> => {
+  const stub = freshStub();
+  return {
+    store: storeOf(stub),
+    async advance(ms) {
+      vi.setSystemTime(Date.now() + ms);
+      await runDurableObjectAlarm(stub);
+    },
+    async restart() {
+      await evictDurableObject(stub);
+      return storeOf(stub);
+    },
+  };
+});
+
+describe("the registry object's alarm", () => {
+  test("lapses a host when its lease ends, and no earlier", async () => {
+    const stub = freshStub();
+    const nas = new TestHost("a", "nas");
+    await nas.push(storeOf(stub), [binding("web")], { lease: 15 });
+    expect(await alarmAt(stub)).toBe(start);
+    await runDurableObjectAlarm(stub);
+    expect(await alarmAt(stub)).toBe(start + 15_000);
+    vi.setSystemTime(start + 15_000);
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect((await stub.hosts()).hosts).toEqual([]);
+  });
+
+  test("grants one more lease when it comes more than 5 s late, and only one", async () => {
+    const stub = freshStub();
+    await new TestHost("a", "nas").push(storeOf(stub), [binding("web")], { lease: 15 });
+    await runDurableObjectAlarm(stub);
+    vi.setSystemTime(start + 15_000 + 5_001);
+    await runDurableObjectAlarm(stub);
+    expect((await stub.hosts()).hosts).toHaveLength(1);
+    expect(await alarmAt(stub)).toBe(start + 15_000 + 5_001 + 15_000);
+    vi.setSystemTime(start + 15_000 + 5_001 + 15_000);
+    await runDurableObjectAlarm(stub);
+    expect((await stub.hosts()).hosts).toEqual([]);
+  });
+
+  test("finds leases again after an eviction", async () => {
+    const stub = freshStub();
+    await new TestHost("a", "nas").push(storeOf(stub), [binding("web")], { lease: 15 });
+    await evictDurableObject(stub);
+    vi.setSystemTime(start + 14_999);
+    expect((await stub.hosts()).hosts[0]?.leaseRemaining).toBe(1);
+    vi.setSystemTime(start + 15_000);
+    await runDurableObjectAlarm(stub);
+    expect((await stub.hosts()).hosts).toEqual([]);
+  });
+});
+
+describe("the copy in Workers KV", () => {
+  const web = "_80._tcp.web.berth.internal.";
+
+  test("gets entries whose ports are all fixed, and no others", async () => {
+    const stub = freshStub();
+    const nas = new TestHost("a", "nas");
+    await nas.push(storeOf(stub), [binding("web", { fixed: true }), binding("db", { fixed: false })]);
+    await runDurableObjectAlarm(stub);
+    expect(await env.ZONE.get(web)).toContain('"fixed":true');
+    expect(await env.ZONE.get("web.berth.internal.")).not.toBeNull();
+    expect(await env.ZONE.get("_80._tcp.db.berth.internal.")).toBeNull();
+  });
+
+  test("loses an entry that became ephemeral, that was withdrawn, or that lapsed", async () => {
+    const stub = freshStub();
+    const nas = new TestHost("a", "nas");
+    for (const end of ["ephemeral", "withdrawn", "lapsed"] as const) {
+      await nas.push(storeOf(stub), [binding("web", { fixed: true })], { lease: 15 });
+      await runDurableObjectAlarm(stub);
+      expect(await env.ZONE.get(web)).not.toBeNull();
+      if (end === "ephemeral")
+        await nas.push(storeOf(stub), [binding("web", { fixed: false })], { lease: 15 });
+      if (end === "withdrawn") await stub.withdraw(nas.hostId);
+      if (end === "lapsed") vi.setSystemTime(Date.now() + 15_000);
+      await runDurableObjectAlarm(stub);
+      if (end === "lapsed") await runDurableObjectAlarm(stub);
+      expect(await env.ZONE.get(web), end).toBeNull();
+    }
+  });
+
+  test("is not written by a renewal", async () => {
+    const stub = freshStub();
+    const nas = new TestHost("a", "nas");
+    await nas.push(storeOf(stub), [binding("web", { fixed: true })]);
+    await runDurableObjectAlarm(stub);
+    await env.ZONE.delete(web);
+    await accepted(nas.renew(storeOf(stub)));
+    await runDurableObjectAlarm(stub);
+    expect(await env.ZONE.get(web)).toBeNull();
+  });
+
+  test("is brought after the zone although writes to it fail at first", async () => {
+    const stub = freshStub();
+    const put = vi.spyOn(env.ZONE, "put").mockRejectedValue(new Error("429 Too Many Requests"));
+    await new TestHost("a", "nas").push(storeOf(stub), [binding("web", { fixed: true })]);
+    await runDurableObjectAlarm(stub);
+    put.mockRestore();
+    expect(await alarmAt(stub)).toBe(start + 1000);
+    vi.setSystemTime(start + 1000);
+    await runDurableObjectAlarm(stub);
+    expect(await env.ZONE.get(web)).not.toBeNull();
+  });
+});
+
+function freshStub(): Stub {
+  return env.REGISTRY.get(env.REGISTRY.idFromName(`object ${++objects}`));
+}
+
+function alarmAt(stub: Stub): Promise<number | null> {
+  return runInDurableObject(stub, (_, state) => state.storage.getAlarm());
+}
+
+function storeOf(stub: Stub): BindingStore {
+  return {
+    push: (hostId, push) => stub.push(hostId, push),
+    renew: (hostId, renewal) => stub.renew(hostId, renewal),
+    withdraw: (hostId) => stub.withdraw(hostId),
+    hosts: () => stub.hosts(),
+    services: () => stub.services(),
+    read: (owner) => stub.read(owner),
+  };
+}

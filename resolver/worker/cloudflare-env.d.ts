@@ -1,4 +1,0 @@
-declare namespace Cloudflare {
-  type WorkerEnv = import("../worker.ts").Env;
-  interface Env extends WorkerEnv {}
-}
