@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 
 import { isLoopbackHost, isUnspecified, parseAddress } from "../shared/address.ts";
@@ -104,9 +104,15 @@ function makeToken(): string {
 
 function certificateNames(config: ResolverConfig): string[] {
   const listen = parseAddress(config.listen.host);
-  // Bound to every address, the resolver is reached by names nobody told it; the machine's own is the best guess.
-  const reached = listen !== undefined && isUnspecified(listen) ? hostname() : config.listen.host;
-  return [...new Set(["localhost", "127.0.0.1", "::1", reached, ...config.publicNames])];
+  const isEverywhere = listen !== undefined && isUnspecified(listen);
+  const reached = isEverywhere ? [hostname(), ...machineAddresses()] : [config.listen.host];
+  return [...new Set(["localhost", "127.0.0.1", "::1", ...reached, ...config.publicNames])];
+}
+
+/** Bound to every address, the resolver is reached at any of the machine's own; a link-local one means nothing without its link. */
+function machineAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.filter(({ internal, scopeid }) => !internal && !scopeid).map(({ address }) => address);
 }
 
 function apexOf(config: ResolverConfig, settings: RegistrySettings): Apex {

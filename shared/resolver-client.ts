@@ -73,7 +73,8 @@ async function send(access: ResolverAccess, method: string, path: string, body?:
   if (body !== undefined) headers["content-type"] = "application/json";
   let response: Response;
   try {
-    response = await access.fetch(new URL(path, access.url), {
+    // Not resolved against it: a resolver behind a reverse proxy may have a path of its own.
+    response = await access.fetch(`${access.url.replace(/\/+$/, "")}${path}`, {
       method,
       headers,
       signal: AbortSignal.timeout(access.timeoutMs),

@@ -29,12 +29,10 @@ export class FakeResolver {
     init.signal?.throwIfAborted();
     const path = new URL(input).pathname;
     const kind = path.endsWith("/lease") ? "renew" : "push";
-    const body =
-      kind === "push"
-        ? pushSchema.parse(JSON.parse(String(init.body)))
-        : renewalSchema.parse(JSON.parse(String(init.body)));
+    const json: unknown = JSON.parse(String(init.body));
+    const body: Push | Renewal = kind === "push" ? pushSchema.parse(json) : renewalSchema.parse(json);
     if (this.isDown) throw new TypeError("fetch failed");
-    const declared = "declared" in body ? body.declared : undefined;
+    const declared = declaredIn(body);
     this.requests.push({ kind, body, declared, at: this.#now() });
     const answer = this.answers.shift();
     if (answer === "unreachable") throw new TypeError("fetch failed");
@@ -46,8 +44,9 @@ export class FakeResolver {
   }) as typeof fetch;
 
   async #answer(body: Push | Renewal): Promise<Response> {
-    if ("declared" in body) {
-      if ((await digestOf(body.declared)) !== body.digest) return fault(422, "bad-digest", "digest differs");
+    const declared = declaredIn(body);
+    if (declared !== undefined) {
+      if ((await digestOf(declared)) !== body.digest) return fault(422, "bad-digest", "digest differs");
       this.held = body.digest;
     } else if (this.held !== body.digest) return fault(409, "unknown-digest", "push the whole set");
     return Response.json({ revision: 1, grantsRevision: 1, ...this.reply });
@@ -68,6 +67,10 @@ export class FakeResolver {
 
 export function errorAnswer(status: number, code: string, facts: Record<string, unknown> = {}): Answer {
   return { status, body: { error: { code, message: `it is ${code}`, ...facts } } };
+}
+
+function declaredIn(body: Push | Renewal): Declared | undefined {
+  return "declared" in body ? (body as Push).declared : undefined;
 }
 
 function fault(status: number, code: string, message: string): Response {

@@ -6,8 +6,9 @@ import type { MakeStore } from "./harness.ts";
 
 /** Who gets which name. */
 export function describeNames(makeStore: MakeStore): void {
-  const nas = () => new TestHost("a", "nas", ["10.0.0.5"]);
-  const pi = () => new TestHost("b", "pi", ["10.0.0.6"]);
+  // The first to come has the higher host id: who was first must decide, not who sorts first.
+  const nas = () => new TestHost("b", "nas", ["10.0.0.5"]);
+  const pi = () => new TestHost("a", "pi", ["10.0.0.6"]);
 
   describe("a name two hosts declare", () => {
     test.each(["compose", "label"] as const)("by %s has the replicas of both", async (rule) => {
@@ -69,7 +70,7 @@ export function describeNames(makeStore: MakeStore): void {
   });
 
   describe("two hosts with one label", () => {
-    const twin = () => new TestHost("b", "nas", ["10.0.0.6"]);
+    const twin = () => new TestHost("a", "nas", ["10.0.0.6"]);
     const own = (at: string, port: number) =>
       binding("web.nas.host", { rule: "host", at: [at], port, container: "web" });
 
