@@ -85,6 +85,7 @@ async function startOwn(): Promise<LocalEngine> {
       engine.kill("SIGTERM");
       await once(engine, "exit");
     }
+    await unmountBelow(directory);
     rmSync(directory, { recursive: true, force: true });
   };
   try {
@@ -94,6 +95,15 @@ async function startOwn(): Promise<LocalEngine> {
     throw fault;
   }
   return { socketPath: at("sock"), close };
+}
+
+/** Where mounts are private, dockerd leaves its own bind mount of the data root behind. */
+async function unmountBelow(directory: string): Promise<void> {
+  const mounts = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+  const ours = mounts.filter((path) => path.startsWith(`${directory}/`));
+  for (const path of ours.toReversed()) await promisify(execFile)("umount", ["-l", path]);
 }
 
 async function untilReady(socketPath: string, fault: () => string | undefined): Promise<void> {

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
 
+import { BerthError } from "../shared/errors.ts";
+
 /** One running container of the demo, and what its page says. */
 export interface Sample {
   container: string;
@@ -36,12 +38,17 @@ export class Samples {
     this.docker = new Docker({ socketPath });
   }
 
+  /** Throws a BerthError `no-samples` with the engine's own word. */
   async start(): Promise<Sample[]> {
-    // An earlier demo that was killed could not remove its own.
-    await this.removeContainers();
-    await this.importImage();
-    for (const { container, page, labels } of samples) await this.run(container, page, labels);
-    return samples;
+    try {
+      // An earlier demo that was killed could not remove its own.
+      await this.removeContainers();
+      await this.importImage();
+      for (const { container, page, labels } of samples) await this.run(container, page, labels);
+      return samples;
+    } catch (cause) {
+      throw new BerthError("no-samples", "the Docker engine could not run the sample services", { cause });
+    }
   }
 
   async remove(): Promise<void> {
