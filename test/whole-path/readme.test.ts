@@ -1,0 +1,146 @@
+import { copyFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { createHosts, type Hosts } from "../testbed/hosts.ts";
+import { runCommand, startProcess } from "../testbed/process.ts";
+import { type StartedProcess, stopAll } from "../testbed/started-process.ts";
+import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
+import { until } from "../testbed/wait.ts";
+import { composeLabels, serve } from "./pages.ts";
+import { root } from "./parts.ts";
+
+/** README's commands, in its order: each is run here as it stands there, but for the addresses and directories of the test. */
+const commands = [
+  ...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```sh\n([\s\S]*?)^```/gm),
+].flatMap(([, block]) => (block ?? "").trim().split("\n"));
+const run = new Set<string>();
+
+let machines: Hosts;
+const dir = makeTemporaryDir("berth-readme-");
+const resolverState = join(dir.path, "central");
+
+beforeAll(async () => {
+  machines = await createHosts(1);
+});
+
+afterAll(async () => {
+  await stopAll();
+  await machines?.close();
+  dir.remove();
+});
+
+describe("README's commands", () => {
+  test("berth demo runs until Ctrl-C", async () => {
+    const demo = start("./berth demo", "--yes", "demo");
+    await demo.waitForLine(/^http:\/\/web\.shop\.berth\.internal\/ {2}-> {2}web\.shop, replica 2/, 60_000);
+    await demo.waitForLine(/until Ctrl-C/, 30_000);
+    expect((await demo.stop("SIGINT")).code).toBe(0);
+  });
+
+  test("berth test is what CI runs", () => {
+    const command = take("./berth test");
+    expect(readFileSync(join(root, ".ci", "run"), "utf8")).toContain(`exec ${command}\n`);
+  });
+
+  test("curl, kdig, dig and berth ls find what berth up publishes", async () => {
+    const host = machines.hosts[0];
+    if (host === undefined) throw new Error("no host");
+    await serve(host.engine, "shop-web-1", { page: "the shop", labels: composeLabels("shop", "web") });
+    // README says it in a sentence, not in a block.
+    const up = start("./berth up", "", "up", false);
+    await up.waitForLine(/Ctrl-C ends it/, 60_000);
+    const fetching = take("curl --socks5-hostname");
+    const page = await until("the page", async () => {
+      const { stdout } = await shell(`${fetching} --silent`);
+      return stdout.includes("the shop") && stdout;
+    });
+    expect(page).toContain("the shop");
+    expect((await shell(take("kdig "))).stdout).toMatch(
+      /_80\._tcp\.web\.shop\.berth\.internal\.\s+1\s+IN\s+SRV\s+0 1 \d+ /,
+    );
+    expect((await shell(take("dig "))).stdout).toMatch(
+      /web\.shop\.berth\.internal\.\s+[0-5]\s+IN\s+A\s+127\.0\.0\.1/,
+    );
+    expect((await shell(take("./berth ls", "./berth ls"))).stdout).toContain(
+      "web.shop.berth.internal  tcp/80  127.0.0.1:",
+    );
+    expect(await shell(take("./berth ls --problems"))).toMatchObject({ code: 0, stdout: "no problems\n" });
+    expect((await up.stop("SIGINT")).code).toBe(0);
+  });
+
+  test("resolver, agent and proxy work on three machines", async () => {
+    const client = machines.client.netns;
+    const resolver = start("./berth resolver", "", "central", true, client);
+    await resolver.waitForLine(/answers for/, 30_000);
+    // "Give each container host two files from its state directory."
+    copyFileSync(join(resolverState, "resolver", "tls", "ca.pem"), join(dir.path, "ca.pem"));
+    copyFileSync(join(resolverState, "resolver", "agent.token"), join(dir.path, "agent.token"));
+    start("./berth agent", "", "agent");
+    const proxy = start("./berth proxy", "", "proxy", true, client);
+    await proxy.waitForLine(/SOCKS5 at/, 30_000);
+    const fetching = commands.find((command) => command.startsWith("curl --socks5-hostname")) ?? "";
+    const page = await until("the page from another machine", async () => {
+      const { stdout } = await runCommand(["sh", "-c", `${fetching} --silent`], { netns: client });
+      return stdout.includes("the shop") && stdout;
+    });
+    expect(page).toContain("the shop");
+  });
+
+  test("are all run here", () => {
+    expect(commands.filter((command) => !run.has(command))).toEqual([]);
+    expect(commands.length).toBeGreaterThan(8);
+  });
+});
+
+/** The command of README that starts so (or is exactly so), noted as run, and put into the test's places. */
+function take(beginning: string, exactly?: string): string {
+  const command = commands.find((each) =>
+    exactly === undefined ? each.startsWith(beginning) : each === exactly,
+  );
+  if (command === undefined) throw new Error(`README has no command "${beginning}"`);
+  run.add(command);
+  return placed(command);
+}
+
+function placed(command: string): string {
+  return command
+    .replaceAll("192.0.2.10", machines.client.address)
+    .replaceAll("/var/lib/berth", join(dir.path, "up"))
+    .replace("--ca ca.pem", `--ca ${join(dir.path, "ca.pem")}`)
+    .replace("--token-file agent.token", `--token-file ${join(dir.path, "agent.token")}`);
+}
+
+/** Starts a command that stays, beside the container host's engine unless told where. */
+function start(
+  beginning: string,
+  more: string,
+  state: string,
+  isInReadme = true,
+  netns = hostNetns(),
+): StartedProcess {
+  const command = isInReadme ? take(beginning) : beginning;
+  const words = more === "" || command.includes(more) ? command : `${command} ${more}`;
+  return startProcess(["sh", "-c", `exec ${words}`], {
+    netns,
+    cwd: root,
+    env: environment(state),
+    name: beginning,
+  });
+}
+
+async function shell(command: string) {
+  return runCommand(["sh", "-c", command], { netns: hostNetns(), cwd: root, env: environment("up") });
+}
+
+function environment(state: string): Record<string, string> {
+  const socket = machines.hosts[0]?.engine.socketPath ?? "";
+  return {
+    STATE_DIRECTORY: state === "central" ? resolverState : join(dir.path, state),
+    DOCKER_HOST: `unix://${socket}`,
+  };
+}
+
+function hostNetns(): string {
+  return machines.hosts[0]?.netns ?? "";
+}
