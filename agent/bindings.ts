@@ -23,15 +23,17 @@ export function bindingsFromContainers(containers: readonly ContainerFacts[], si
   const problems: Problem[] = [];
   const notes: string[] = [];
   const offers: Offer[] = [];
-  for (const container of containers.filter(isOffered).toSorted(byName)) {
+  const offered = containers.filter(isOffered);
+  for (const container of sortedBy(offered, ({ name, id }) => `${name} ${id}`)) {
     const { offer, ...found } = offerOf(container, site);
     problems.push(...found.problems);
     notes.push(...found.notes);
     if (offer !== undefined) offers.push(offer);
   }
-  problems.push(...settleNames(offers));
-  const bindings = offers.flatMap(bindingsOf).toSorted(byText(canonicalBinding));
-  return { bindings, problems: problems.toSorted(byText(problemText)), notes };
+  const settled = settleNames(offers);
+  problems.push(...settled.problems);
+  const bindings = sortedBy(settled.offers.flatMap(bindingsOf), canonicalBinding);
+  return { bindings, problems: sortedBy(problems, problemText), notes };
 }
 
 /** One container's claims, before they are settled against the others'. */
@@ -55,21 +57,19 @@ function offerOf(
 ): { offer: Offer | undefined; problems: Problem[]; notes: string[] } {
   const { declaration, faults } = declarationFromLabels(container.labels, site.zone);
   const problems = faults.map(({ code, message }) => problemOf(container.name, code, message));
-  const offer = { container, names: [], ports: [], http: undefined };
   if (declaration.ignore)
     return { offer: undefined, problems, notes: [`${container.name} is ignored by label`] };
   const reach = servicePortsOf(container.ports, site);
   problems.push(...reach.faults.map(({ code, message }) => problemOf(container.name, code, message)));
   const notes = reach.privatePorts.map((port) => `${container.name}: port ${port} is bound to loopback`);
-  if (container.ports.length === 0) {
-    if (declaration.names !== undefined) problems.push(unpublished(container));
-    return { offer: undefined, problems, notes };
-  }
+  if (container.ports.length === 0 && declaration.names !== undefined) problems.push(unpublished(container));
+  if (reach.ports.length === 0) return { offer: undefined, problems, notes };
   const named = namesOfContainer(container, declaration.names, site);
   problems.push(...named.faults.map((message) => problemOf(container.name, "bad-name", message)));
   const http = httpOf(declaration, reach.ports);
   if (http.fault !== undefined) problems.push(problemOf(container.name, "bad-label", http.fault));
-  return { offer: { ...offer, names: named.names, ports: reach.ports, http: http.value }, problems, notes };
+  const offer = { container, names: named.names, ports: reach.ports, http: http.value };
+  return { offer, problems, notes };
 }
 
 function unpublished(container: ContainerFacts): Problem {
@@ -100,16 +100,15 @@ function httpOf(
  * A container's own name, and its name below the host, belong to one container. An explicit or a Compose name wins over it (two
  * containers may both answer for those); of two containers whose names become the same label, the smaller keeps it. Offers come sorted.
  */
-function settleNames(offers: Offer[]): Problem[] {
+function settleNames(offers: readonly Offer[]): { offers: Offer[]; problems: Problem[] } {
   const holders = new Map<string, string>();
-  for (const { names, ports, container } of offers) {
-    for (const { name, rule } of names)
-      if (ports.length > 0 && isShared(rule) && !holders.has(name)) holders.set(name, container.name);
+  for (const { names, container } of offers) {
+    for (const { name, rule } of names) if (isShared(rule)) holders.set(name, container.name);
   }
   const problems: Problem[] = [];
-  for (const offer of offers.filter(({ ports }) => ports.length > 0)) {
+  const settled = offers.map((offer): Offer => {
     const own = offer.container.name;
-    offer.names = offer.names.filter(({ name, rule }) => {
+    const names = offer.names.filter(({ name, rule }) => {
       if (isShared(rule)) return true;
       const holder = holders.get(name) ?? own;
       holders.set(name, holder);
@@ -118,8 +117,9 @@ function settleNames(offers: Offer[]): Problem[] {
       problems.push(problemOf(own, "name-taken", message));
       return false;
     });
-  }
-  return problems;
+    return { ...offer, names };
+  });
+  return { offers: settled, problems };
 }
 
 function isShared(rule: RuledName["rule"]): boolean {
@@ -146,14 +146,9 @@ function problemText(problem: Problem): string {
   return JSON.stringify([problem.container, problem.code, problem.message]);
 }
 
-function byName(left: ContainerFacts, right: ContainerFacts): number {
-  return byText((container: ContainerFacts) => JSON.stringify([container.name, container.id]))(left, right);
-}
-
-/** By code units, as the digest sorts: the same on every machine, whatever its locale. */
-function byText<T>(textOf: (value: T) => string): (left: T, right: T) => number {
-  return (left, right) => {
-    const [a, b] = [textOf(left), textOf(right)];
-    return a < b ? -1 : a > b ? 1 : 0;
-  };
+/** By code units, as the digest sorts: the same on every machine, whatever its locale. Each text is made once, not at each comparison. */
+function sortedBy<T>(values: readonly T[], textOf: (value: T) => string): T[] {
+  const keyed = values.map((value) => ({ value, text: textOf(value) }));
+  keyed.sort((left, right) => (left.text < right.text ? -1 : left.text > right.text ? 1 : 0));
+  return keyed.map(({ value }) => value);
 }

@@ -68,20 +68,18 @@ export class EngineWatch {
     /** Aborted when the stream breaks or the agent closes. */
     const ended = new AbortController();
     const end = (): void => ended.abort();
+    const onBroken = (fault: Error): void => {
+      // Here and not after the pass under way, which may hang on the dead engine for its whole time limit.
+      this.#fail(fault);
+      end();
+    };
+    const stream = await engine.watchEvents((id) => this.#hint(id), onBroken);
     this.#closing.signal.addEventListener("abort", end);
-    const stream = await engine.watchEvents(
-      (id) => this.#hint(id),
-      (fault) => {
-        // Here and not after the pass under way, which may hang on the dead engine for its whole time limit.
-        this.#fail(fault);
-        ended.abort();
-      },
-    );
     try {
       this.#inventory.forget();
       this.#setView(afterReconnect(this.#view));
       const liveRestore = await engine.liveRestore();
-      await this.#passes(liveRestore, ended.signal);
+      if (!this.#closing.signal.aborted) await this.#passes(liveRestore, ended.signal);
     } finally {
       stream.close();
       this.#closing.signal.removeEventListener("abort", end);

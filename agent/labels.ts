@@ -1,6 +1,6 @@
 import { BerthError } from "../shared/errors.ts";
 import { displayName, isInZone, type Name, parseName } from "../shared/name.ts";
-import { nameFault } from "./names.ts";
+import { nameRefusal } from "../shared/reserved.ts";
 
 /** What a container's own labels ask of berth. */
 export interface Declaration {
@@ -68,8 +68,8 @@ function declaredName(word: string, zone: Name): Name {
     const message = `it is not in the zone ${displayName(zone)}; give it without its last dot, or as a name of the zone`;
     throw new BerthError("out-of-zone", message);
   }
-  const fault = nameFault(name, zone);
-  if (fault !== undefined) throw new BerthError("reserved", fault);
+  const refusal = nameRefusal(name, zone);
+  if (refusal !== undefined) throw new BerthError(refusal.code, refusal.message);
   return name;
 }
 

@@ -137,10 +137,11 @@ export class LeaseKeeper {
   }
 
   #take(reply: PushReply, { declared, digest }: Offer, sentAt: number): void {
-    const { log } = this.#options;
+    // The first one tells that all is well; later ones are everyday life.
+    const level = this.#accepted === undefined ? "info" : "debug";
     if (this.#accepted?.digest !== digest)
-      log.debug(
-        `pushed ${declared.bindings.length} bindings, lease ${reply.lease} s, revision ${reply.revision}`,
+      this.#options.log[level](
+        `pushed ${declared.bindings.length} bindings, for a lease of ${reply.lease} s`,
       );
     this.#turn.settle();
     // A reply that grants next to nothing must not make us ask without pause.

@@ -39,7 +39,7 @@ export async function startAgent(config: AgentConfig, { fetch, log }: AgentMeans
       engine,
       resolver: {
         hostId,
-        lease: Math.ceil(config.lease),
+        lease: config.lease,
         url: config.resolver,
         fetch,
         readToken: () => readToken(config.tokenFile),

@@ -1,6 +1,7 @@
 import type { NameRule } from "../shared/binding.ts";
 import { describeFault } from "../shared/errors.ts";
-import { displayName, labelFromText, labelsOf, type Name, nameBelow } from "../shared/name.ts";
+import { displayName, labelFromText, type Name, nameBelow } from "../shared/name.ts";
+import { nameRefusal } from "../shared/reserved.ts";
 import type { ContainerFacts } from "./facts.ts";
 
 export interface RuledName {
@@ -30,7 +31,7 @@ export function namesOfContainer(
     }
     try {
       const name = nameBelow([...labels, ...below].join("."), site.zone);
-      const fault = rule === "host" ? undefined : nameFault(name, site.zone);
+      const fault = rule === "host" ? undefined : nameRefusal(name, site.zone)?.message;
       if (fault === undefined) names.push({ name, rule });
       else faults.add(`${displayName(name)}: ${fault}; rename it, or set berth.name`);
     } catch (fault) {
@@ -38,18 +39,6 @@ export function namesOfContainer(
     }
   }
   return { names, faults: [...faults] };
-}
-
-/** Says why a name of the zone is not for containers, or undefined when it is free for them. */
-export function nameFault(name: Name, zone: Name): string | undefined {
-  const labels = labelsOf(name).slice(0, labelsOf(name).length - labelsOf(zone).length);
-  const below = displayName(zone);
-  if (labels.length === 0) return "the zone itself is reserved";
-  if (labels.at(-1) === "host") return `names below host.${below} are reserved for container hosts`;
-  if (labels.length === 1 && labels[0] === "ns") return `ns.${below} is reserved for the zone's name server`;
-  const service = labels.find((label) => label.startsWith("_"));
-  if (service !== undefined) return `labels with a leading underscore, such as ${service}, are reserved`;
-  return undefined;
 }
 
 interface WantedName {

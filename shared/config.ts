@@ -58,7 +58,7 @@ function switchText(option: Option<unknown>, text: string | undefined): string |
 
 /** Whole seconds within bounds, from text; the parsed value is a number of seconds. */
 export function secondsOption(lowest: number, highest: number, standard: number): z.ZodType<number> {
-  const fault = `a number of seconds from ${lowest} to ${highest}`;
+  const fault = `a whole number of seconds from ${lowest} to ${highest}`;
   return z.coerce
     .number({ error: fault })
     .int(fault)

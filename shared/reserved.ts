@@ -17,34 +17,35 @@ export interface NameRefusal {
   message: string;
 }
 
-/** Says why a container may not be given `name`, or undefined when it may. `nameServers` are the zone's NS targets. */
-export function nameRefusal(name: Name, zone: Name, nameServers: readonly Name[]): NameRefusal | undefined {
-  const shown = displayName(name);
-  if (!isInZone(name, zone) || name === zone) {
-    return { code: "out-of-zone", message: `${shown} is not below the zone ${displayName(zone)}` };
-  }
+/**
+ * Says why a container may not be given `name`, or undefined when it may. `nameServers` are the zone's NS targets. The message does not
+ * repeat the name.
+ */
+export function nameRefusal(
+  name: Name,
+  zone: Name,
+  nameServers: readonly Name[] = [defaultNameServer(zone)],
+): NameRefusal | undefined {
+  const shown = displayName(zone);
+  if (!isInZone(name, zone)) return { code: "out-of-zone", message: `it is not in the zone ${shown}` };
+  if (name === zone) return { code: "reserved", message: "the zone itself is reserved" };
   if (isInZone(name, hostsApex(zone))) {
-    return {
-      code: "reserved",
-      message: `${shown} is reserved: names ending in host.${displayName(zone)} are the hosts' own`,
-    };
+    return { code: "reserved", message: `names below host.${shown} are reserved for container hosts` };
   }
   if (nameServers.includes(name)) {
-    return { code: "reserved", message: `${shown} is reserved: it is the zone's name server` };
+    return { code: "reserved", message: "it is reserved for the zone's name server" };
   }
   return portNamesRefusal(name);
 }
 
 /** What `nameRefusal` says of the names below `name` that its ports get, whoever the name belongs to. */
 export function portNamesRefusal(name: Name): NameRefusal | undefined {
-  const shown = displayName(name);
-  if (labelsOf(name).some((label) => label.startsWith("_"))) {
-    return { code: "reserved", message: `${shown} is reserved: labels starting with _ are made from ports` };
+  const service = labelsOf(name).find((label) => label.startsWith("_"));
+  if (service !== undefined) {
+    const message = `labels with a leading underscore, such as ${service}, are reserved for ports`;
+    return { code: "reserved", message };
   }
   const room = maxNameLength - "_65535._tcp.".length;
   if (name.length <= room) return undefined;
-  return {
-    code: "too-long",
-    message: `${shown} leaves no room for its ports; at most ${room - 1} characters`,
-  };
+  return { code: "too-long", message: `it leaves no room for its ports; it may have ${room - 1} characters` };
 }

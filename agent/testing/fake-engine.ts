@@ -13,6 +13,7 @@ export class FakeEngine implements Engine {
   watchFault: Error | undefined;
   readonly inspectFaults = new Map<string, Error>();
   #containers = new Map<string, { inspect: EngineInspect; version: number }>();
+  readonly #vanished = new Set<string>();
   #hint: ((id: string | undefined) => void) | undefined;
   #broken: ((fault: Error) => void) | undefined;
   #gate: Promise<void> | undefined;
@@ -35,6 +36,11 @@ export class FakeEngine implements Engine {
 
   remove(id: string): void {
     this.#containers.delete(id);
+  }
+
+  /** Listed, and gone when it is inspected. */
+  vanish(id: string): void {
+    this.#vanished.add(id);
   }
 
   event(id?: string): void {
@@ -82,7 +88,7 @@ export class FakeEngine implements Engine {
     this.inspected.push(id);
     const fault = this.inspectFaults.get(id);
     if (fault !== undefined) throw fault;
-    return this.#containers.get(id)?.inspect;
+    return this.#vanished.has(id) ? undefined : this.#containers.get(id)?.inspect;
   }
 
   async watchEvents(

@@ -1,0 +1,206 @@
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { createDockerEngine } from "./docker.ts";
+import type { Engine } from "./engine.ts";
+
+// Faults a real engine cannot be made to show at will, over a real socket: dockerode and docker-modem are part of what is tested.
+
+let dir: string;
+let server: Server;
+let engine: Engine;
+let answer: (request: IncomingMessage, response: ServerResponse) => void;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "berth-d-"));
+  const path = join(dir, "sock");
+  server = createServer((request, response) => answer(request, response));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  engine = createDockerEngine(path, { callMs: 80, quietMs: 30 });
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await rm(dir, { recursive: true });
+});
+
+function json(value: unknown, status = 200): typeof answer {
+  return (_, response) => {
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+  };
+}
+
+describe("calls", () => {
+  test("list: only those that run, without the slash", async () => {
+    let asked = "";
+    answer = (request, response) => {
+      asked = request.url ?? "";
+      json([{ Id: "7f5b", Names: ["/web"], Status: "Up 3 seconds" }])(request, response);
+    };
+    expect(await engine.list()).toMatchObject([{ id: "7f5b", name: "web" }]);
+    expect(asked).toBe("/containers/json");
+  });
+
+  test("inspect: undefined for a container that is gone, a fault for anything else", async () => {
+    answer = json({ message: "No such container" }, 404);
+    expect(await engine.inspect("7f5b")).toBeUndefined();
+    answer = json({ message: "broken" }, 500);
+    await expect(engine.inspect("7f5b")).rejects.toMatchObject({ code: "engine-fault" });
+  });
+
+  test("live-restore is what the engine says, false when it says nothing", async () => {
+    answer = json({ LiveRestoreEnabled: true });
+    expect(await engine.liveRestore()).toBe(true);
+    answer = json({});
+    expect(await engine.liveRestore()).toBe(false);
+  });
+
+  test.each([
+    ["text", "hello"],
+    ["an object", '{"message":"x"}'],
+    ["entries without id", '[{"Names":["/x"]}]'],
+  ])("a list that is %s is a fault, never an empty list", async (_, body) => {
+    answer = (_request, response) => response.end(body);
+    await expect(engine.list()).rejects.toMatchObject({ code: "engine-fault", retryable: true });
+  });
+});
+
+describe("an engine that hangs or is not there", () => {
+  test("accepts and never answers", async () => {
+    answer = () => {};
+    await expect(engine.list()).rejects.toMatchObject({
+      code: "engine-unreachable",
+      facts: { gone: false },
+      message: expect.stringMatching(/did not answer within 0\.08 s/),
+    });
+  });
+
+  test("stops in the middle of its answer", async () => {
+    answer = (_, response) => response.writeHead(200, { "content-length": "100" }).write("[");
+    await expect(engine.list()).rejects.toMatchObject({ code: "engine-unreachable" });
+  });
+
+  test("drops the connection in the middle of its answer", async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { "content-length": "100" }).write("[", () => response.destroy());
+    };
+    await expect(engine.list()).rejects.toMatchObject({ code: "engine-unreachable" });
+  });
+
+  test("has no socket", async () => {
+    const absent = createDockerEngine(join(dir, "absent"));
+    await expect(absent.list()).rejects.toMatchObject({
+      code: "engine-unreachable",
+      facts: { gone: true },
+      message: expect.stringMatching(/absent: there is no such socket; start the engine/),
+    });
+  });
+
+  test("left its socket behind", async () => {
+    const left = join(dir, "left");
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(left, resolve));
+    // Renamed, or closing would remove it.
+    await rename(left, `${left}2`);
+    await new Promise((resolve) => other.close(resolve));
+    const refused = createDockerEngine(`${left}2`);
+    await expect(refused.list()).rejects.toMatchObject({ facts: { gone: true } });
+  });
+
+  test("close ends the calls under way", async () => {
+    answer = () => {};
+    const listing = createDockerEngine(join(dir, "sock"));
+    const call = listing.list();
+    listing.close();
+    await expect(call).rejects.toMatchObject({ code: "engine-unreachable" });
+  });
+});
+
+test("DOCKER_* in the environment changes neither the socket nor its limits", async () => {
+  vi.stubEnv("DOCKER_HOST", "tcp://192.0.2.1:2376");
+  vi.stubEnv("DOCKER_TLS_VERIFY", "1");
+  vi.stubEnv("DOCKER_CLIENT_TIMEOUT", "1");
+  answer = json([]);
+  expect(await createDockerEngine(join(dir, "sock")).list()).toEqual([]);
+});
+
+describe("events", () => {
+  let stream: ServerResponse;
+  let pings: number;
+  const hints: (string | undefined)[] = [];
+  const faults: Error[] = [];
+  const line = (id: string) =>
+    `${JSON.stringify({ Type: "container", Action: "start", Actor: { ID: id } })}\n`;
+
+  beforeEach(() => {
+    hints.length = faults.length = 0;
+    pings = 0;
+    answer = (request, response) => {
+      if (request.url?.startsWith("/_ping")) {
+        pings += 1;
+        response.end("OK");
+        return;
+      }
+      stream = response;
+      response.writeHead(200).flushHeaders();
+    };
+  });
+  const watch = () =>
+    engine.watchEvents(
+      (id) => hints.push(id),
+      (fault) => faults.push(fault),
+    );
+
+  test("containers and networks are asked for; several events in a chunk, one across chunks", async () => {
+    const opened = await watch();
+    expect(decodeURIComponent(stream.req.url ?? "")).toContain('{"type":["container","network"]}');
+    const all = line("a") + line("b") + line("ç");
+    stream.write(all.slice(0, 90));
+    stream.write(Buffer.from(all.slice(90)).subarray(0, -5));
+    stream.write(Buffer.from(all).subarray(-5));
+    await vi.waitFor(() => expect(hints).toEqual(["a", "b", "ç"]));
+    opened.close();
+  });
+
+  test("its end, however it comes, is told once", async () => {
+    await watch();
+    stream.destroy();
+    await vi.waitFor(() => expect(faults).toHaveLength(1));
+    expect(faults[0]).toMatchObject({ code: "engine-unreachable", facts: { gone: true } });
+    await watch();
+    stream.end();
+    await vi.waitFor(() => expect(faults).toHaveLength(2));
+  });
+
+  test("a quiet stream outlives every limit, and the engine is pinged meanwhile", async () => {
+    const opened = await watch();
+    await vi.waitFor(() => expect(pings).toBeGreaterThan(4));
+    expect([hints, faults]).toEqual([[], []]);
+    opened.close();
+  });
+
+  test("a ping without answer is a hint, and the stream stays", async () => {
+    const opened = await watch();
+    answer = () => {};
+    await vi.waitFor(() => expect(hints).toContain(undefined));
+    expect(faults).toEqual([]);
+    opened.close();
+  });
+
+  test("close is no fault, and ends the pings", async () => {
+    const opened = await watch();
+    const ended = new Promise((resolve) => stream.on("close", resolve));
+    opened.close();
+    await ended;
+    expect(faults).toEqual([]);
+  });
+
+  test("an engine that never takes the subscription is a fault", async () => {
+    answer = () => {};
+    await expect(watch()).rejects.toMatchObject({ code: "engine-unreachable", facts: { gone: false } });
+  });
+});
