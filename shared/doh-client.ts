@@ -11,18 +11,26 @@ export interface DohServer {
   timeoutMs: number;
 }
 
+export interface QueryOptions {
+  /** Asks the server past every cache. */
+  fresh?: boolean;
+  /** Ends the exchange early. */
+  signal?: AbortSignal;
+}
+
 /**
  * One DoH exchange. Every rcode is an answer; throws a BerthError `doh-failed` (retryable) when none came in time, and
- * `malformed-message` when what came is no DNS message. `fresh` asks the server past every cache.
+ * `malformed-message` when what came is no DNS message.
  */
 export async function queryDoh(
   server: DohServer,
   name: Name,
   type: number,
-  fresh = false,
+  options: QueryOptions = {},
 ): Promise<DnsResponse> {
-  const signal = AbortSignal.timeout(server.timeoutMs);
-  const request = requestFromMessage(server.url, encodeQuery(name, type), fresh);
+  const limit = AbortSignal.timeout(server.timeoutMs);
+  const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
+  const request = requestFromMessage(server.url, encodeQuery(name, type), options.fresh ?? false);
   let message: Uint8Array;
   try {
     message = await messageFromResponse(await server.fetch(request, { signal }));

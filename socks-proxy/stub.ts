@@ -14,19 +14,10 @@ export type Stub = (name: Name, type: number) => Promise<Answer>;
 
 /** A stub resolver that asks one DoH server until `signal` aborts. Never rejects for what a server or a network does. */
 export function createStub(doh: DohServer, signal: AbortSignal): Stub {
-  // queryDoh limits each exchange; `signal` ends them all with the connection they are for.
-  const server: DohServer = {
-    ...doh,
-    fetch: (input, init) =>
-      doh.fetch(input, {
-        ...init,
-        signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal,
-      }),
-  };
   return async function ask(name, type) {
     let response: DnsResponse;
     try {
-      response = await queryDoh(server, name, type);
+      response = await queryDoh(doh, name, type, { signal });
     } catch (fault) {
       if (fault instanceof BerthError) return { kind: "failed", reason: describeFault(fault) };
       throw fault;

@@ -19,7 +19,7 @@ export async function messageFromRequest(request: Request): Promise<Uint8Array> 
   if (type !== dnsMessageType) {
     throw new BerthError("bad-content-type", `a POST needs "content-type: ${dnsMessageType}"`);
   }
-  return readBody(request);
+  return readBody(request.body);
 }
 
 /** `maxAge` in seconds is the smallest TTL of the answer (RFC 8484 §5.1); 0 forbids storing it. */
@@ -37,7 +37,7 @@ export function requestFromMessage(url: string, message: Uint8Array, fresh: bool
   return new Request(url, { method: "POST", headers, body: new Uint8Array(message) });
 }
 
-/** Throws a BerthError `doh-failed` unless the response carries a DNS message. */
+/** Throws a BerthError `doh-failed` unless the response carries a DNS message, `body-too-large` when it carries more. */
 export async function messageFromResponse(response: Response): Promise<Uint8Array> {
   const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (response.status !== 200 || type !== dnsMessageType) {
@@ -46,7 +46,7 @@ export async function messageFromResponse(response: Response): Promise<Uint8Arra
     const retryable = response.status >= 500 || response.status === 429;
     throw new BerthError("doh-failed", `not a DoH answer: ${got}`, { retryable });
   }
-  return new Uint8Array(await response.arrayBuffer());
+  return readBody(response.body);
 }
 
 function messageFromQueryString(request: Request): Uint8Array {
@@ -71,10 +71,10 @@ function messageFromQueryString(request: Request): Uint8Array {
 }
 
 /** Stops reading at the limit: content-length may be missing or a lie. */
-async function readBody(request: Request): Promise<Uint8Array> {
+async function readBody(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of body ?? []) {
     length += chunk.length;
     if (length > maxMessageLength) throw tooLarge();
     chunks.push(chunk);

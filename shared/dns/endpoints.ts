@@ -7,7 +7,10 @@ import type { Rdata, Response, RR } from "./message.ts";
 
 export type Protocol = "tcp" | "udp";
 
-/** Where a client can connect; lower priority first, weight shares the load within a priority (RFC 2782). */
+/**
+ * Where a client can connect; lower priority first, weight shares the load within a priority (RFC 2782). Weight is per SRV RR: a target
+ * with several addresses divides its own among them, so it may be a fraction.
+ */
 export interface Endpoint {
   address: Address;
   port: number;
@@ -40,7 +43,8 @@ export function endpointsFromAnswer(response: Response): { endpoints: Endpoint[]
     const { priority, weight, port, target } = rdata;
     const found = addresses.get(target);
     if (found === undefined) unresolved.add(target);
-    for (const address of found ?? []) endpoints.push({ address, port, priority, weight });
+    const share = weight / (found?.length ?? 1);
+    for (const address of found ?? []) endpoints.push({ address, port, priority, weight: share });
   }
   return { endpoints, unresolved: [...unresolved] };
 }
