@@ -1,0 +1,108 @@
+import { join } from "node:path";
+
+import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
+import type { Bench, Context, Result } from "../bench.ts";
+import { interleave, median, ratio, summarize } from "../measure.ts";
+import { type Program, startProgram } from "../program.ts";
+import type { RegistryOrders } from "../programs/registry.ts";
+import { withUndo } from "../undo.ts";
+
+type Registry = Program<RegistryOrders>;
+type Costs = Awaited<ReturnType<RegistryOrders["push"]>>;
+
+/** A process per zone, all at once: in one process the large zone's garbage would be collected during the small zone's pushes. */
+export const pushCost: Bench = {
+  name: "push-cost",
+  about:
+    "One host of 100 bindings pushes its set with one binding changed, into registries of several sizes (SQLite, synchronous FULL); store only, no HTTP",
+  whyNot: () => undefined,
+  run: (context) =>
+    withUndo(async (later) => {
+      const dir = makeTemporaryDir("berth-bench-");
+      later(() => dir.remove());
+      const sizes = context.quick ? [1_000, 10_000] : [1_000, 10_000, 100_000];
+      const registries = sizes.map((bindings) => {
+        const registry = startProgram<RegistryOrders>("registry.ts");
+        later(() => registry.stop());
+        return { bindings, file: join(dir.path, `${bindings}.db`), registry };
+      });
+      context.say(`filling registries of ${sizes.join(", ")} bindings`);
+      await Promise.all(
+        registries.map(({ registry, bindings, file }) => registry.ask("create", { bindings, file })),
+      );
+      const results = await pushAndRenew(context, registries);
+      // A registry's file has one owner at a time.
+      for (const { registry } of registries) await registry.stop();
+      return [...results, ...(await startUp(context, registries))];
+    }),
+};
+
+async function pushAndRenew(
+  context: Context,
+  registries: { bindings: number; registry: Registry }[],
+): Promise<Result[]> {
+  const rounds = { warmUp: 2, counted: context.quick ? 5 : 15 };
+  const hostsPerRound = 10;
+  context.say("pushing and renewing");
+  const results: Result[] = [];
+  for (const order of ["push", "renew"] as const) {
+    const sides = Object.fromEntries(
+      registries.map(({ bindings, registry }) => [bindings, () => registry.ask(order, hostsPerRound)]),
+    );
+    results.push(...rowsOf(order, await interleave(sides, rounds)));
+  }
+  return results;
+}
+
+function rowsOf(order: "push" | "renew", taken: Record<string, Costs[]>): Result[] {
+  const verb = order === "push" ? "push of one change" : "renewal";
+  const sizes = Object.keys(taken).map(Number);
+  const roundsAt = (size: number) => taken[size] ?? [];
+  const smallest = Math.min(...sizes);
+  return sizes.map((size) => {
+    const cpu = summarize(roundsAt(size).map(({ cpuMs }) => cpuMs));
+    const perRound = (at: number) => roundsAt(at).map(({ ms }) => median(ms));
+    return {
+      what: `${verb}, ${size} bindings`,
+      unit: "ms",
+      summary: summarize(roundsAt(size).flatMap(({ ms }) => ms)),
+      ...(size === smallest
+        ? {}
+        : { ratio: { to: `${smallest} bindings`, summary: ratio(perRound(size), perRound(smallest)) } }),
+      note: `CPU ${cpu.median.toFixed(2)} ms each; the rest is waiting for the disk`,
+    };
+  });
+}
+
+/** Every start in a fresh process; the file is in the page cache, as after a restart of the program alone. */
+async function startUp(context: Context, zones: { bindings: number; file: string }[]): Promise<Result[]> {
+  context.say("starting up");
+  const sides = Object.fromEntries(zones.map((zone) => [zone.bindings, () => openOnce(zone)]));
+  const taken = await interleave(sides, { warmUp: 0, counted: context.quick ? 2 : 3 });
+  return zones.flatMap(({ bindings }) => {
+    const starts = taken[bindings] ?? [];
+    const isLargest = bindings === Math.max(...zones.map((zone) => zone.bindings));
+    const open: Result = {
+      what: `start-up to the first right answer, ${bindings} bindings`,
+      unit: "ms",
+      summary: summarize(starts.map(({ ms }) => ms)),
+      note: `CPU ${median(starts.map(({ cpuMs }) => cpuMs)).toFixed(0)} ms`,
+    };
+    const memory: Result = {
+      what: `resident memory per binding, ${bindings} bindings`,
+      unit: "bytes",
+      summary: summarize(starts.map(({ bytes }) => bytes / bindings)),
+      note: `growth since before opening, after a collection; ${median(starts.map(({ heap }) => heap / bindings)).toFixed(0)} of them in V8's heap`,
+    };
+    return isLargest ? [open, memory] : [open];
+  });
+}
+
+async function openOnce({ bindings, file }: { bindings: number; file: string }) {
+  const registry = startProgram<RegistryOrders>("registry.ts", { flags: ["--expose-gc"] });
+  try {
+    return await registry.ask("open", { bindings, file });
+  } finally {
+    await registry.stop();
+  }
+}
