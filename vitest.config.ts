@@ -1,7 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-const rooms = "{shared,agent,resolver,socks-proxy,cli,test}";
+const rooms = "{shared,agent,resolver,socks-proxy,cli,bench,test}";
 
 export default defineConfig({
   test: {

@@ -20,7 +20,7 @@ test("the defaults", () => {
     advertise: [],
     lease: 15,
     engineGrace: 60,
-    resync: 30,
+    resync: 10,
     withdraw: false,
   });
 });

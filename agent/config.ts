@@ -103,8 +103,8 @@ export const agentOptions = {
     value: "SECONDS",
   },
   resync: {
-    schema: secondsOption(1, 3600, 30),
-    help: "seconds between looks at the engine when no event asks for one (default 30)",
+    schema: secondsOption(1, 3600, 10),
+    help: "seconds between looks at the engine when no event asks for one (default 10)",
     value: "SECONDS",
   },
   withdraw: { schema: switchSchema, help: "take this host's names out of the resolver, and end" },

@@ -27,22 +27,32 @@ export function replaceHost(
   const touched = replaceClaims(parts, hostId, claims, revision, targetsMoved);
   for (const name of touched) settle(parts, name, revision);
 
-  const changed = [...touched].flatMap((name) => compileServiceName(parts, name));
+  const hostOf = (id: string) => tables.host(id);
+  const changed = [...touched].flatMap((name) =>
+    compileServiceName(parts, name, tables.claimsOfName(name), hostOf),
+  );
   if (host === undefined) changed.push(...zone.replace(`host ${hostId}`, []));
   else changed.push(...compileHostNames(parts, host, [...claims.values()].flat()));
   parts.onChanged?.(changed);
 }
 
-/** Compiles the whole zone from the tables. */
+/** Compiles the whole zone from the tables, reading every row once. */
 export function compileAll(parts: RegistryParts): void {
   parts.zone.clear();
-  const names = new Set<Name>();
-  for (const claim of parts.tables.claims()) names.add(claim.name);
-  for (const host of parts.tables.hosts()) {
-    const bindings = parts.tables.claimsOfHost(host.hostId).flatMap((claim) => claim.bindings);
-    compileHostNames(parts, host, bindings);
+  const hosts = new Map(parts.tables.hosts().map((host) => [host.hostId, host]));
+  const claims = [...parts.tables.claims()];
+  const claimsByHost = Map.groupBy(claims, (claim) => claim.hostId);
+  for (const host of hosts.values()) {
+    const own = claimsByHost.get(host.hostId) ?? [];
+    compileHostNames(
+      parts,
+      host,
+      own.flatMap((claim) => claim.bindings),
+    );
   }
-  for (const name of names) compileServiceName(parts, name);
+  for (const [name, rival] of Map.groupBy(claims, (claim) => claim.name)) {
+    compileServiceName(parts, name, rival, (hostId) => hosts.get(hostId));
+  }
 }
 
 /** Serial: the larger of last + 1 and Unix seconds, so that a registry that lost its past does not go back (RFC 1982). */
@@ -109,10 +119,15 @@ function refusalByName({ tables, settings }: RegistryParts, claim: Claim): Refus
   return { name: claim.name, code: "reserved", message };
 }
 
-function compileServiceName({ tables, zone, settings }: RegistryParts, name: Name): Name[] {
+function compileServiceName(
+  { zone, settings }: RegistryParts,
+  name: Name,
+  claims: Claim[],
+  hostOf: (hostId: string) => HostRecord | undefined,
+): Name[] {
   if (!isInZone(name, settings.zone)) return [];
-  const grants = tables.claimsOfName(name).flatMap((claim) => {
-    const host = tables.host(claim.hostId);
+  const grants = claims.flatMap((claim) => {
+    const host = hostOf(claim.hostId);
     return host === undefined || claim.refusal !== undefined ? [] : [{ claim, host }];
   });
   return zone.replace(`name ${name}`, compileName(name, grants, settings));

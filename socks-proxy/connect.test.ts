@@ -4,9 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 
 import type { Endpoint } from "../shared/dns/endpoints.ts";
 import { type Connection, connectFirst } from "./connect.ts";
-import { addressOf } from "./testbed/doh-server.ts";
-import { closedPort } from "./testbed/proxy.ts";
-import { startSilentEndpoint } from "./testbed/silent-endpoint.ts";
+import { addressOf } from "./testing/doh-server.ts";
+import { closedPort } from "./testing/proxy.ts";
+import { startSilentEndpoint } from "./testing/silent-endpoint.ts";
 
 const never = new AbortController().signal;
 let server: Server;

@@ -10,7 +10,7 @@ import {
   serviceRecords,
   startResolver,
   type TestResolver,
-} from "./testbed/doh-server.ts";
+} from "./testing/doh-server.ts";
 
 let resolver: TestResolver;
 let lookedUp: string[];

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 
 import type { Endpoint } from "../shared/dns/endpoints.ts";
 import { orderEndpoints } from "./endpoint-order.ts";
-import { addressOf } from "./testbed/doh-server.ts";
-import { seededRandom } from "./testbed/random.ts";
+import { addressOf } from "./testing/doh-server.ts";
+import { seededRandom } from "./testing/random.ts";
 
 const rounds = 4_000;
 

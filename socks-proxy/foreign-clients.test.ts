@@ -6,8 +6,8 @@ import { promisify } from "node:util";
 import socks from "socksv5";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { serviceRecords } from "./testbed/doh-server.ts";
-import { closedPort, type ProxyBed, startBed } from "./testbed/proxy.ts";
+import { serviceRecords } from "./testing/doh-server.ts";
+import { closedPort, type ProxyBed, startBed } from "./testing/proxy.ts";
 
 /** Programs that other people wrote, against the proxy. */
 

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 
-import { serviceRecords } from "./testbed/doh-server.ts";
-import { type ProxyBed, startBed } from "./testbed/proxy.ts";
-import { requestName } from "./testbed/raw-client.ts";
+import { serviceRecords } from "./testing/doh-server.ts";
+import { type ProxyBed, startBed } from "./testing/proxy.ts";
+import { requestName } from "./testing/raw-client.ts";
 
 const beds: ProxyBed[] = [];
 

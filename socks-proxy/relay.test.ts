@@ -4,10 +4,10 @@ import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { serviceRecords } from "./testbed/doh-server.ts";
-import { type ProxyBed, startBed } from "./testbed/proxy.ts";
-import { seededRandom } from "./testbed/random.ts";
-import { greeting, nameRequest, requestName } from "./testbed/raw-client.ts";
+import { serviceRecords } from "./testing/doh-server.ts";
+import { type ProxyBed, startBed } from "./testing/proxy.ts";
+import { seededRandom } from "./testing/random.ts";
+import { greeting, nameRequest, requestName } from "./testing/raw-client.ts";
 
 const connections = 8;
 const mebibytesEachWay = 2;

@@ -3,9 +3,9 @@ import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { Rcode } from "../shared/dns/constants.ts";
-import { addressRecord, serviceRecords } from "./testbed/doh-server.ts";
-import { closedPort, type ProxyBed, startBed } from "./testbed/proxy.ts";
-import { connectRaw, greeting, nameRequest, requestName } from "./testbed/raw-client.ts";
+import { addressRecord, serviceRecords } from "./testing/doh-server.ts";
+import { closedPort, type ProxyBed, startBed } from "./testing/proxy.ts";
+import { connectRaw, greeting, nameRequest, requestName } from "./testing/raw-client.ts";
 import { Command } from "./wire.ts";
 
 const unboundReply = [0, 1, 0, 0, 0, 0, 0, 0];

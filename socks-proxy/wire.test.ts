@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import { addressOf } from "./testbed/doh-server.ts";
-import { seededRandom } from "./testbed/random.ts";
-import { nameRequest } from "./testbed/raw-client.ts";
+import { addressOf } from "./testing/doh-server.ts";
+import { seededRandom } from "./testing/random.ts";
+import { nameRequest } from "./testing/raw-client.ts";
 import {
   encodeMethodSelection,
   encodeReply,

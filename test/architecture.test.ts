@@ -45,7 +45,7 @@ interface Source {
   imports: string[];
 }
 
-const isTest = (path: string) => /\.test\.ts$|\.d\.ts$|^resolver\/store\/contract/.test(path);
+const isTest = (path: string) => /\.test\.ts$|\.d\.ts$|\/testing\/|^resolver\/store\/contract/.test(path);
 const sources = rooms.flatMap((room) => filesBelow(room).map((path) => readSource(room, path)));
 const product = sources.filter(({ path }) => !isTest(path));
 

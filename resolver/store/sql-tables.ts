@@ -1,6 +1,6 @@
 import type { Refusal } from "../../shared/binding.ts";
 import type { Name } from "../../shared/name.ts";
-import type { Claim, HostRecord } from "../records.ts";
+import type { Claim, Counters, HostRecord } from "../records.ts";
 import type { Tables } from "../tables.ts";
 import type { Sql, SqlRow } from "./sql.ts";
 
@@ -11,14 +11,26 @@ export function createSqlTables(sql: Sql): Tables {
   const claims = (where: string, ...params: string[]) => {
     return sql.all(`SELECT ${claimColumns} FROM claims ${where}`, ...params).map(claimFrom);
   };
+  // Every answer carries the serial: it must not cost a statement each.
+  let counters: Counters | undefined;
   return {
-    transaction: (change) => sql.transaction(change),
-    counters() {
-      const row = sql.all("SELECT revision, serial FROM registry")[0];
-      return { revision: Number(row?.revision ?? 0), serial: Number(row?.serial ?? 0) };
+    transaction(change) {
+      try {
+        return sql.transaction(change);
+      } catch (fault) {
+        counters = undefined;
+        throw fault;
+      }
     },
-    setCounters: ({ revision, serial }) =>
-      sql.run("UPDATE registry SET revision = ?, serial = ?", revision, serial),
+    counters() {
+      const row = counters === undefined ? sql.all("SELECT revision, serial FROM registry")[0] : undefined;
+      counters ??= { revision: Number(row?.revision ?? 0), serial: Number(row?.serial ?? 0) };
+      return counters;
+    },
+    setCounters(next) {
+      sql.run("UPDATE registry SET revision = ?, serial = ?", next.revision, next.serial);
+      counters = next;
+    },
     host: (hostId) => sql.all("SELECT record FROM hosts WHERE host_id = ?", hostId).map(hostFrom)[0],
     hosts: () => sql.all("SELECT record FROM hosts").map(hostFrom),
     putHost(host) {

@@ -114,7 +114,7 @@ export function describeNames(makeStore: MakeStore): void {
   describe("a name that is nobody's to have", () => {
     const longName = `${"a".repeat(60)}.${"b".repeat(60)}.${"c".repeat(60)}.${"d".repeat(50)}`;
     test.each([
-      ["the zone itself", "", "compose", "out-of-zone"],
+      ["the zone itself", "", "compose", "reserved"],
       ["the hosts' apex", "host", "compose", "reserved"],
       ["a host's own name", "nas.host", "compose", "reserved"],
       ["a name below a host, by another rule", "web.nas.host", "label", "reserved"],
