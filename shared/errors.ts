@@ -26,7 +26,9 @@ export interface BerthErrorOptions {
 /** One line for a log or a terminal: the message, then the chain of causes that adds something to it. */
 export function describeFault(fault: unknown): string {
   const parts: string[] = [];
-  for (let at: unknown = fault; at !== undefined && at !== null && parts.length < 5; at = causeOf(at)) {
+  let at = fault;
+  // A fixed depth: causes may go in a circle.
+  for (let depth = 0; depth < 8 && at !== undefined && at !== null; depth++, at = causeOf(at)) {
     const text = textOf(at);
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
   }

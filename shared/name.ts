@@ -16,9 +16,11 @@ export function parseName(text: string): Name {
     if (text === ".") return "." as Name;
     throw badName(text, "it is empty");
   }
-  const name = `${bare.toLowerCase()}.`;
+  // ASCII only: toLowerCase would make a k of the Kelvin sign.
+  const lower = bare.replace(/[A-Z]+/g, (run) => run.toLowerCase());
+  const name = `${lower}.`;
   if (name.length > maxNameLength) throw badName(text, `it is longer than ${maxNameLength - 1} characters`);
-  for (const label of bare.toLowerCase().split(".")) {
+  for (const label of lower.split(".")) {
     const fault = labelFault(label.replace(/^_/, ""));
     if (fault !== undefined) throw badName(text, fault);
   }

@@ -81,8 +81,7 @@ async function send(access: ResolverAccess, method: string, path: string, body?:
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (cause) {
-    const message = `no reply from the resolver at ${access.url}`;
-    throw new BerthError("resolver-unreachable", message, { who: access.url, retryable: true, cause });
+    throw unreachable(access, cause);
   }
   const deleteOfNothing = method === "DELETE" && response.status === 404;
   if (response.status >= 400 && !deleteOfNothing) throw await faultFrom(access, response);
@@ -107,11 +106,20 @@ function faultList(facts: Omit<ErrorReply["error"], "code" | "message">): string
 }
 
 async function readJson(access: ResolverAccess, response: Response): Promise<unknown> {
+  // A reply that breaks off is no reply; only a whole one can be somebody else's.
+  const text = await response.text().catch((cause: unknown) => {
+    throw unreachable(access, cause);
+  });
   try {
-    return await response.json();
+    return JSON.parse(text);
   } catch (cause) {
     throw badReply(access, response.status, cause);
   }
+}
+
+function unreachable(access: ResolverAccess, cause: unknown): BerthError {
+  const message = `no reply from the resolver at ${access.url}`;
+  return new BerthError("resolver-unreachable", message, { who: access.url, retryable: true, cause });
 }
 
 function badReply(access: ResolverAccess, status: number, cause?: unknown): BerthError {

@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
 
 import { isLoopback } from "../../shared/address.ts";
@@ -19,21 +18,15 @@ export interface HostsParts {
 
 /** The push API, mounted at /v1/hosts. Faults are thrown; app.ts turns them into replies. */
 export function hostsRoutes({ store, acceptsLocal }: HostsParts): Hono {
-  const limit = bodyLimit({
-    maxSize: maxBodyLength,
-    onError: () => {
-      throw new BerthError("body-too-large", `the body is over ${maxBodyLength} octets`);
-    },
-  });
   return new Hono()
     .get("/", async (context) => context.json(await store.hosts()))
-    .put("/:hostId", limit, async (context) => {
+    .put("/:hostId", async (context) => {
       const hostId = hostIdOf(context);
       const push = await readBody(context, pushSchema);
       await checkPush(push, acceptsLocal(context.req.raw));
       return reply(context, await store.push(hostId, push));
     })
-    .put("/:hostId/lease", limit, async (context) => {
+    .put("/:hostId/lease", async (context) => {
       const hostId = hostIdOf(context);
       return reply(context, await store.renew(hostId, await readBody(context, renewalSchema)));
     })
@@ -84,16 +77,29 @@ async function readBody<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   if (type !== "application/json") {
     throw new BerthError("bad-content-type", 'the body needs "content-type: application/json"');
   }
-  let body: unknown;
-  try {
-    body = await context.req.json();
-  } catch (cause) {
-    if (cause instanceof BerthError) throw cause;
-    throw new BerthError("malformed-json", "the body is not JSON", { cause });
-  }
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(await readJson(context.req.raw));
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message })));
+}
+
+/** Stops reading at the limit: content-length may be missing or a lie. (Hono's own limit cannot read @hono/node-server's requests.) */
+async function readJson(request: Request): Promise<unknown> {
+  const tooLarge = () => new BerthError("body-too-large", `the body is over ${maxBodyLength} octets`);
+  if (Number(request.headers.get("content-length")) > maxBodyLength) throw tooLarge();
+  const decoder = new TextDecoder();
+  let text = "";
+  let length = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      length += chunk.length;
+      if (length > maxBodyLength) throw tooLarge();
+      text += decoder.decode(chunk, { stream: true });
+    }
+    return JSON.parse(text + decoder.decode());
+  } catch (cause) {
+    if (cause instanceof BerthError) throw cause;
+    throw new BerthError("malformed-json", "the body is not JSON, or broke off", { cause });
+  }
 }
 
 function invalid(faults: { path: string; message: string }[]): BerthError {

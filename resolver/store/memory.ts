@@ -30,7 +30,8 @@ export function storeOver(registry: Registry, tables: Tables, zone: Name): Bindi
   };
 }
 
-function createMemoryTables(): Tables {
+/** Tables in maps. */
+export function createMemoryTables(): Tables {
   const hosts = new Map<string, HostRecord>();
   const claimsByHost = new Map<string, Map<Name, Claim>>();
   const claimsByName = new Map<Name, Map<string, Claim>>();

@@ -19,7 +19,12 @@ export async function messageFromRequest(request: Request): Promise<Uint8Array> 
   if (type !== dnsMessageType) {
     throw new BerthError("bad-content-type", `a POST needs "content-type: ${dnsMessageType}"`);
   }
-  return readBody(request.body);
+  try {
+    return await readBody(request.body);
+  } catch (cause) {
+    if (cause instanceof BerthError) throw cause;
+    throw new BerthError("malformed-message", "the body broke off", { cause });
+  }
 }
 
 /** `maxAge` in seconds is the smallest TTL of the answer (RFC 8484 §5.1); 0 forbids storing it. */

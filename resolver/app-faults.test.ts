@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+
+import { dnsMessageType, dohPath } from "../shared/dns/doh.ts";
+import { agentToken, createTestApp, queryFor, send } from "./testing/app.ts";
+
+describe("a fault nobody foresaw", () => {
+  const broken = () => {
+    throw new Error("secret detail", { cause: new Error("disk on fire") });
+  };
+  test("is logged in full, without the token, and answered blandly", async () => {
+    const { store } = createTestApp();
+    const { app, logged } = createTestApp({ store: { ...store, hosts: broken } });
+    const response = await send(app, "GET", "/v1/hosts?q=x");
+    expect(response.status).toBe(500);
+    const text = await response.text();
+    expect(text).toContain("internal");
+    expect(text).not.toContain("secret detail");
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("secret detail: disk on fire");
+    expect(logged[0]).not.toContain(agentToken);
+  });
+
+  test("while reading the zone is SERVFAIL that nobody caches, and an unhealthy /healthz", async () => {
+    const { app, logged } = createTestApp({ zone: { read: broken } });
+    const body = new Uint8Array(queryFor("web", 1));
+    const response = await app.request(dohPath, {
+      method: "POST",
+      headers: { "content-type": dnsMessageType },
+      body,
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect((new Uint8Array(await response.arrayBuffer())[3] ?? 0) & 15).toBe(2);
+    expect((await app.request("/healthz")).status).toBe(500);
+    expect(logged).toHaveLength(2);
+  });
+});
+
+test("/healthz tells the zone, to anybody", async () => {
+  const response = await createTestApp().app.request("/healthz");
+  expect(await response.json()).toEqual({ status: "ok", zone: "berth.internal" });
+});

@@ -1,0 +1,202 @@
+import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+
+import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
+import { standardSettings } from "../registry.ts";
+import {
+  accepted,
+  binding,
+  counters,
+  endpointsAt,
+  existsAt,
+  rdataAt,
+  TestHost,
+  zone,
+} from "./contract/builders.ts";
+import { describeStore } from "./contract.ts";
+import { openSqliteStore, type SqliteStore } from "./sqlite.ts";
+
+const fixture = fileURLToPath(new URL("../../test/fixtures/registry-v1.db", import.meta.url));
+
+function temporaryFile(): string {
+  const directory = makeTemporaryDir("berth-sqlite-");
+  onTestFinished(() => directory.remove());
+  return join(directory.path, "registry.db");
+}
+
+/** One file and its clock; `open` is a start on it, after closing the one before. */
+function makeFile(file = temporaryFile()) {
+  let now = 1_800_000_000_000;
+  let store: SqliteStore | undefined;
+  const close = () => {
+    store?.close();
+    store = undefined;
+  };
+  const open = () => {
+    close();
+    store = openSqliteStore(file, standardSettings(zone), () => now);
+    return store;
+  };
+  onTestFinished(close);
+  const advance = async (ms: number) => {
+    now += ms;
+    store?.lapse();
+  };
+  return { file, open, close, advance };
+}
+
+/** What a person with the sqlite3 shell would do to a file no resolver has open. */
+function inShell<T>(file: string, use: (database: DatabaseSync) => T): T {
+  const database = new DatabaseSync(file);
+  try {
+    return use(database);
+  } finally {
+    database.close();
+  }
+}
+
+function shell(file: string, statements: string): void {
+  inShell(file, (database) => database.exec(statements));
+}
+
+function copyOfFixture(file: string): string {
+  copyFileSync(fixture, file);
+  return file;
+}
+
+function scribble(file: string): void {
+  copyOfFixture(file);
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0x5a, 4096));
+}
+
+describeStore("SQLite", async () => {
+  const { open, advance } = makeFile();
+  return { store: open(), advance, restart: async () => open() };
+});
+
+describe("a start on a file", () => {
+  test("gives every host one fresh lease, whatever time has passed", async () => {
+    const { open, advance } = makeFile();
+    const nas = new TestHost("a", "nas");
+    await nas.push(open(), [binding("web")], { lease: 15 });
+    await advance(14_000);
+    const store = open();
+    expect((await store.hosts()).hosts[0]?.leaseRemaining).toBe(15);
+    await advance(14_500);
+    expect(await existsAt(store, "web")).toBe(true);
+    await advance(1000);
+    expect(await existsAt(store, "web")).toBe(false);
+  });
+
+  test("that was away for a year serves what it held for one lease", async () => {
+    const { open, close, advance } = makeFile();
+    await new TestHost("a", "nas").push(open(), [binding("web")]);
+    close();
+    await advance(365 * 86_400_000);
+    expect(await existsAt(open(), "web")).toBe(true);
+    await advance(15_500);
+    expect(await existsAt(open(), "web")).toBe(false);
+  });
+
+  test("takes a renewal of what it holds: no agent has to push again", async () => {
+    const { open } = makeFile();
+    const nas = new TestHost("a", "nas");
+    await nas.push(open(), [binding("web")]);
+    const store = open();
+    const before = await counters(store);
+    await accepted(nas.renew(store));
+    expect(await counters(store)).toEqual(before);
+  });
+});
+
+describe("the file", () => {
+  test("is written ahead and synchronously, and stamped with the schema's version", () => {
+    const { file, open, close } = makeFile();
+    const prepare = vi.spyOn(DatabaseSync.prototype, "prepare");
+    open();
+    expect(prepare.mock.calls.flat()).toContain("PRAGMA synchronous = FULL");
+    prepare.mockRestore();
+    close();
+    inShell(file, (database) => {
+      expect(database.prepare("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+      expect(database.prepare("SELECT schema FROM registry").get()).toEqual({ schema: 1 });
+    });
+  });
+
+  test("is not written for a renewal, nor for the same push again", async () => {
+    const { file, open } = makeFile();
+    const store = open();
+    const nas = new TestHost("a", "nas");
+    await nas.push(store, [binding("web")]);
+    const written = () => [statSync(`${file}-wal`).size, statSync(`${file}-wal`).mtimeMs];
+    const before = written();
+    for (let turn = 0; turn < 10; turn++) await accepted(nas.renew(store));
+    await accepted(nas.push(store, [binding("web")]));
+    expect(written()).toEqual(before);
+    await nas.push(store, [binding("web", { port: 9 })]);
+    expect(written()[0]).toBeGreaterThan(before[0] ?? 0);
+  });
+
+  test("of schema 1, as released, still opens and answers", async () => {
+    const file = temporaryFile();
+    const store = makeFile(copyOfFixture(file)).open();
+    expect(await endpointsAt(store, "_80._tcp.web.shop")).toEqual(["192.0.2.5:32768", "2001:db8::5:32768"]);
+    expect(await rdataAt(store, "_5432._tcp.postgres", "SRV")).toEqual([`0 0 5432 v4.addr.nas.host.${zone}`]);
+    const [host] = (await store.hosts()).hosts;
+    expect(host).toMatchObject({ epoch: 3, lease: 60, leaseRemaining: 60, bindings: 3 });
+    expect(host?.refused.map(({ name }) => name)).toEqual([`ns.${zone}`]);
+  });
+});
+
+describe("a file that cannot serve", () => {
+  test("of a later schema is refused untouched, with what to do", () => {
+    const { file, open, close } = makeFile();
+    open();
+    close();
+    inShell(file, (database) => database.exec("UPDATE registry SET schema = 2"));
+    expect(open).toThrow(
+      expect.objectContaining({
+        code: "newer-schema",
+        who: file,
+        message: expect.stringContaining("upgrade"),
+      }),
+    );
+    // Nothing holds the file after the refusal.
+    inShell(file, (database) => {
+      expect(database.prepare("SELECT schema FROM registry").get()).toEqual({ schema: 2 });
+      database.exec("UPDATE registry SET schema = 1");
+    });
+    open();
+  });
+
+  test.each([
+    ["is no database", (file: string) => writeFileSync(file, "not a database ".repeat(100))],
+    ["is a directory", (file: string) => mkdirSync(file)],
+    ["is another program's", (file: string) => shell(file, "CREATE TABLE registry (id INTEGER)")],
+    ["lost a table", (file: string) => shell(copyOfFixture(file), "DROP TABLE claims")],
+    ["was overwritten in the middle", (file: string) => scribble(file)],
+  ])("because it %s is named, with what to do", (_, spoil) => {
+    const file = temporaryFile();
+    spoil(file);
+    expect(makeFile(file).open).toThrow(
+      expect.objectContaining({ code: "bad-database", who: file, message: expect.stringContaining(file) }),
+    );
+  });
+
+  test("is refused to a second resolver while the first is idle, and free when it closed", async () => {
+    const { file, open, close } = makeFile();
+    const store = open();
+    await new TestHost("a", "nas").push(store, [binding("web")]);
+    const second = makeFile(file);
+    expect(second.open).toThrow(
+      expect.objectContaining({ code: "bad-database", message: expect.stringContaining(file) }),
+    );
+    expect(await existsAt(store, "web")).toBe(true);
+    close();
+    expect(await existsAt(second.open(), "web")).toBe(true);
+  });
+});
