@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 
 import { z } from "zod";
 
-import { type Address, parseAddress } from "../shared/address.ts";
+import { type Address, isConnectable, parseAddress } from "../shared/address.ts";
 import { type ConfigOf, secondsOption, switchSchema, urlOption } from "../shared/config.ts";
 import { labelFault, labelFromText, type Name, nameSchema } from "../shared/name.ts";
 
@@ -43,7 +43,7 @@ const advertiseOption = z
     const addresses = new Set<Address>();
     for (const word of text.split(/[\s,]+/).filter((part) => part !== "")) {
       const address = parseAddress(word);
-      if (address !== undefined && isReachable(address)) addresses.add(address);
+      if (address !== undefined && isConnectable(address)) addresses.add(address);
       else
         context.addIssue({ code: "custom", message: `"${word}" is not an IP address others can connect to` });
     }
@@ -53,11 +53,6 @@ const advertiseOption = z
 
 function pathOption(what: string): z.ZodType<string> {
   return z.string({ error: `the path of ${what} is missing` });
-}
-
-/** Neither "every address" nor a link-local one, which means another machine on every link (RFC 4291 §2.5.6). */
-function isReachable(address: Address): boolean {
-  return address !== "0.0.0.0" && address !== "::" && !/^fe[89ab]/.test(address);
 }
 
 export const agentOptions = {

@@ -9,6 +9,7 @@ import { displayName, nameBelow } from "../shared/name.ts";
 import type { Command, Running } from "./common.ts";
 import { parseFlags } from "./flags.ts";
 import { howToUse } from "./how-to-use.ts";
+import { interruption } from "./interruption.ts";
 import { findEngine } from "./local-engine.ts";
 import { fetchThroughProxy, untilAnswered } from "./proof.ts";
 import { type Sample, Samples } from "./samples.ts";
@@ -38,22 +39,23 @@ export const demoCommand: Command = {
       for (const undo of started.splice(0).toReversed()) await undo();
     };
     // A signal while it is still starting must undo as much as one later.
-    const interrupted = closeOnSignal(close);
+    const interrupted = interruption();
     try {
       const engine = await findEngine(["busybox-static"], config.yes);
       started.push(() => engine.close());
+      interrupted.throwIfAborted();
       const stateDir = mkdtempSync(join(tmpdir(), "berth-demo-state-"));
       started.push(() => rmSync(stateDir, { recursive: true, force: true }));
       const logLevel = "logLevel" in flags ? config.logLevel : "warn";
       const parts = await startAll(flags, engine.socketPath, statePaths(stateDir), logLevel);
       started.push(() => parts.close());
+      interrupted.throwIfAborted();
       const samples = new Samples(engine.socketPath);
       started.push(() => samples.remove());
       const running = await samples.start();
-      const isProven = await prove(parts, running);
+      const isProven = await prove(parts, running, interrupted);
       console.log(howToUse(parts, namesOf(parts, running)));
       if (!config.once) {
-        interrupted.release();
         console.log("It stays up until Ctrl-C, then removes what it started.");
         return { close } satisfies Running;
       }
@@ -62,8 +64,6 @@ export const demoCommand: Command = {
     } catch (fault) {
       await close();
       throw fault;
-    } finally {
-      interrupted.release();
     }
   },
 };
@@ -73,13 +73,13 @@ function namesOf({ zone }: AllParts, samples: Sample[]): string[] {
 }
 
 /** Fetches every name through the proxy, until each of its pages was seen; prints what came. */
-async function prove(parts: AllParts, samples: Sample[]): Promise<boolean> {
+async function prove(parts: AllParts, samples: Sample[], interrupted: AbortSignal): Promise<boolean> {
   const doh = { fetch: parts.fetch, url: `${parts.resolverUrl}${dohPath}`, timeoutMs: 5000 };
   let isProven = true;
   for (const [name, behind] of Map.groupBy(samples, (sample) => sample.name)) {
     const whole = nameBelow(name, parts.zone);
-    await untilAnswered(doh, whole, behind.length);
-    const pages = await fetchPages(parts, displayName(whole), behind);
+    await untilAnswered(doh, whole, behind.length, interrupted);
+    const pages = await fetchPages(parts, displayName(whole), behind, interrupted);
     for (const [page, count] of pages)
       console.log(`http://${displayName(whole)}/  ->  ${page}  (${count} times)`);
     const right = behind.map((sample) => sample.page);
@@ -91,18 +91,17 @@ async function prove(parts: AllParts, samples: Sample[]): Promise<boolean> {
 }
 
 /** How often each page came, faults among them. */
-async function fetchPages(parts: AllParts, host: string, behind: Sample[]): Promise<Map<string, number>> {
+async function fetchPages(
+  parts: AllParts,
+  host: string,
+  behind: Sample[],
+  interrupted: AbortSignal,
+): Promise<Map<string, number>> {
   const pages = new Map<string, number>();
   for (let fetched = 0; fetched < fetchesPerName && pages.size < behind.length; fetched++) {
+    interrupted.throwIfAborted();
     const page = await fetchThroughProxy(parts.proxy, host).catch(describeFault);
     pages.set(page, (pages.get(page) ?? 0) + 1);
   }
   return pages;
-}
-
-function closeOnSignal(close: () => Promise<void>): { release: () => void } {
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const end = (): void => void close().finally(() => process.exit(1));
-  for (const signal of signals) process.once(signal, end);
-  return { release: () => signals.forEach((signal) => void process.off(signal, end)) };
 }

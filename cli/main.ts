@@ -4,6 +4,7 @@ import { BerthError, describeFault } from "../shared/errors.ts";
 import type { Command, Running } from "./common.ts";
 import { demoCommand } from "./demo.ts";
 import { helpFor } from "./flags.ts";
+import { untilInterrupted } from "./interruption.ts";
 import { lsCommand } from "./ls.ts";
 import { agentCommand, proxyCommand, resolverCommand } from "./parts.ts";
 import { testCommand } from "./test.ts";
@@ -37,16 +38,8 @@ async function main([name = "help", ...argv]: string[]): Promise<number> {
   }
 }
 
-/** The first signal closes in order; a second one ends the process at once, should closing hang. */
 async function runUntilSignal(running: Running): Promise<number> {
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(1));
-        resolve();
-      });
-    }
-  });
+  await untilInterrupted();
   await running.close();
   return 0;
 }

@@ -9,10 +9,16 @@ import { type DohServer, queryDoh } from "../shared/doh-client.ts";
 import { BerthError } from "../shared/errors.ts";
 import type { Name } from "../shared/name.ts";
 
-/** Resolves once `name` has `count` endpoints for port 80; throws a BerthError `not-answered` after 30 s. */
-export async function untilAnswered(server: DohServer, name: Name, count: number): Promise<void> {
+/** Resolves once `name` has `count` endpoints for port 80; throws a BerthError `not-answered` after 30 s, and at an interruption. */
+export async function untilAnswered(
+  server: DohServer,
+  name: Name,
+  count: number,
+  interrupted: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + 30_000;
   for (;;) {
+    interrupted.throwIfAborted();
     const answer = await queryDoh(server, serviceOwner(name, "tcp", 80), RRType.SRV);
     if (endpointsFromAnswer(answer).endpoints.length >= count) return;
     if (performance.now() > deadline) {

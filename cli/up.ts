@@ -11,6 +11,7 @@ import { startProxy } from "../socks-proxy/main.ts";
 import { type Command, commonOptions, logFor, type Running, yesOption } from "./common.ts";
 import { parseFlags } from "./flags.ts";
 import { howToUse } from "./how-to-use.ts";
+import { interruption } from "./interruption.ts";
 import { findEngine } from "./local-engine.ts";
 import { type StatePaths, statePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
@@ -46,8 +47,10 @@ export const upCommand: Command = {
   async run(argv) {
     const flags = parseFlags(allPartsOptions, argv);
     const config = readConfig(allPartsOptions, flags, process.env);
+    const interrupted = interruption();
     const engine = await findEngine([], config.yes);
     try {
+      interrupted.throwIfAborted();
       const parts = await startAll(flags, engine.socketPath, statePaths(), config.logLevel);
       console.log(howToUse(parts, [`web.shop.${displayName(parts.zone)}`]));
       console.log("Ctrl-C ends it. berth ls lists the names.");

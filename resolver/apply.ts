@@ -36,6 +36,21 @@ export function replaceHost(
   parts.onChanged?.(changed);
 }
 
+/**
+ * For a start: the tables were settled under the settings of their time, such as another zone. Settles the names anew whose refusals
+ * follow from the name alone and are others by now. To be called inside a transaction.
+ */
+export function settleAnew(parts: RegistryParts): void {
+  const { tables } = parts;
+  const byName = (refusal: Refusal | undefined) => (refusal?.code === "held" ? undefined : refusal?.message);
+  const outdated = [...tables.claims()].filter((claim) => {
+    return byName(claim.refusal) !== refusalByName(parts, claim)?.message;
+  });
+  if (outdated.length === 0) return;
+  const revision = advanceCounters(parts);
+  for (const name of new Set(outdated.map((claim) => claim.name))) settle(parts, name, revision);
+}
+
 /** Compiles the whole zone from the tables, reading every row once. */
 export function compileAll(parts: RegistryParts): void {
   parts.zone.clear();

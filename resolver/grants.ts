@@ -9,12 +9,15 @@ import type { Claim } from "./records.ts";
  *   label, compose   label, compose: granted, one RRset of replicas;  container: refused
  *   container, host  refused, whatever their rule: two hosts' `postgres` are not replicas
  *
- * The first is the one with the lowest `since`, then the lowest host id, so every resolver settles alike. Returns the refusals by host
- * id; claims that are not in it are granted. `labelOf` names a host for people.
+ * The first is who holds the name by now; failing that the one with the lowest `since`, then the lowest host id, so every resolver
+ * settles alike. A refused claim waits, however old it is: a holder never loses its name to it. Returns the refusals by host id; claims
+ * that are not in it are granted. `labelOf` names a host for people.
  */
 export function settleName(claims: Claim[], labelOf: (hostId: string) => string): Map<string, Refusal> {
   const refusals = new Map<string, Refusal>();
-  const ordered = claims.toSorted((a, b) => a.since - b.since || (a.hostId < b.hostId ? -1 : 1));
+  const ordered = claims.toSorted(
+    (a, b) => waits(a) - waits(b) || a.since - b.since || (a.hostId < b.hostId ? -1 : 1),
+  );
   const first = ordered[0];
   if (first === undefined) return refusals;
   for (const claim of ordered.slice(1)) {
@@ -37,6 +40,10 @@ export function grantHostLabel(
     if (!isTaken(label)) return label;
   }
   return hostId;
+}
+
+function waits(claim: Claim): number {
+  return claim.refusal?.code === "held" ? 1 : 0;
 }
 
 /** Only names people chose, for a service rather than for one container, mean the same thing on every host. */

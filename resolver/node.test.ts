@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -133,6 +133,14 @@ describe("a resolver on Node", () => {
     expect(readFileSync(second.caFile, "utf8")).toBe(ca);
     const { body: services } = await exchange(second, "/v1/services", { token: second.token });
     expect(JSON.parse(services)).toMatchObject({ services: [{ name: "web.shop.berth.internal." }] });
+  });
+
+  test("refuses to start on a token file that holds no token", async () => {
+    const stateDir = makeStateDir();
+    const { agentTokenFile, close } = await start(stateDir);
+    await close();
+    writeFileSync(agentTokenFile, "\n");
+    await expect(start(stateDir)).rejects.toMatchObject({ code: "bad-token-file", who: agentTokenFile });
   });
 
   test("serves plain http beside, on loopback only", async () => {

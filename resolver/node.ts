@@ -11,15 +11,9 @@ import type { Apex } from "./answer.ts";
 import { createApp } from "./app.ts";
 import type { ResolverConfig } from "./config.ts";
 import { type RegistrySettings, standardSettings } from "./registry.ts";
-import { openAuthority } from "./serve/authority.ts";
+import { type Authority, openAuthority } from "./serve/authority.ts";
 import { readOrCreate } from "./serve/files.ts";
-import {
-  type FetchCallback,
-  listenHttp,
-  listenHttps,
-  type SecureTransport,
-  type Transport,
-} from "./serve/listen.ts";
+import { listenHttp, listenHttps, type SecureTransport } from "./serve/listen.ts";
 import { openSqliteStore, type SqliteStore } from "./store/sqlite.ts";
 import { createTokenCheck } from "./tokens.ts";
 
@@ -42,41 +36,35 @@ export async function startResolver(config: ResolverConfig, log: Log): Promise<R
   const names = certificateNames(config);
   const tokens = openTokens(config.stateDir);
   const settings = standardSettings(config.zone);
-  const store = openSqliteStore(join(config.stateDir, "registry.db"), settings, steadyNow);
-  const zone = { read: (owner: string) => store.read(owner) };
-  const parts = { store, zone, apex: apexOf(config, settings), tokens: tokens.check, log };
-  const app = createApp({ ...parts, acceptsLocal: () => isLoopbackHost(config.listen.host) });
-  const stopSweeping = sweepLapses(store, log);
+  const opened: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of opened.splice(0).toReversed()) await closeOne();
+  };
   try {
-    const https = await listenHttps(
-      app.fetch,
-      config.listen,
-      await authority.serverCertificate(names, Date.now()),
-    );
-    const http = await listenPlain(app.fetch, config.listenHttp).catch(async (fault) => {
-      await https.close();
-      throw fault;
+    const store = openSqliteStore(join(config.stateDir, "registry.db"), settings, steadyNow);
+    opened.push(store.close, sweepLapses(store, log));
+    const zone = { read: (owner: string) => store.read(owner) };
+    const acceptsLocal = () => isLoopbackHost(config.listen.host);
+    const app = createApp({
+      store,
+      zone,
+      apex: apexOf(config, settings),
+      tokens: tokens.check,
+      acceptsLocal,
+      log,
     });
-    const renewal = setInterval(() => void renewCertificate(https, authority, names, log), dayMs).unref();
-    const close = async (): Promise<void> => {
-      clearInterval(renewal);
-      stopSweeping();
-      await Promise.all([https.close(), http?.close()]);
-      store.close();
-    };
+
+    const certificate = await authority.serverCertificate(names, Date.now());
+    const https = await listenHttps(app.fetch, config.listen, certificate, log);
+    opened.push(https.close, keepCertificate(https, authority, names, log));
+    if (config.listenHttp !== undefined) {
+      opened.push((await listenHttp(app.fetch, config.listenHttp, log)).close);
+    }
     return { address: https.address, caFile: authority.caFile, ...tokens.files, close };
   } catch (fault) {
-    stopSweeping();
-    store.close();
+    await close();
     throw fault;
   }
-}
-
-async function listenPlain(
-  fetch: FetchCallback,
-  at: ListenAddress | undefined,
-): Promise<Transport | undefined> {
-  return at === undefined ? undefined : listenHttp(fetch, at);
 }
 
 function refuseOpenHttp(at: ListenAddress | undefined): void {
@@ -93,9 +81,17 @@ function steadyNow(): number {
 function openTokens(stateDir: string) {
   const agentTokenFile = join(stateDir, "agent.token");
   const readerTokenFile = join(stateDir, "reader.token");
-  const agent = readOrCreate(agentTokenFile, 0o600, makeToken).trim();
-  const reader = readOrCreate(readerTokenFile, 0o600, makeToken).trim();
+  const agent = readToken(agentTokenFile);
+  const reader = readToken(readerTokenFile);
   return { files: { agentTokenFile, readerTokenFile }, check: createTokenCheck({ agent, reader }) };
+}
+
+/** A token nobody can send would leave the resolver running and every agent refused. */
+function readToken(file: string): string {
+  const token = readOrCreate(file, 0o600, makeToken).trim();
+  if (/^[\w.~+/=-]{20,}$/.test(token)) return token;
+  const mend = "write one of 20 or more letters and digits into it, or remove it to get a new one";
+  throw new BerthError("bad-token-file", `${file} holds no token (${mend})`, { who: file });
 }
 
 function makeToken(): string {
@@ -136,15 +132,20 @@ function sweepLapses(store: SqliteStore, log: Log): () => void {
   return () => clearInterval(timer);
 }
 
-async function renewCertificate(
+/** Looks every day whether the certificate is to be renewed; returns what ends that. */
+function keepCertificate(
   https: SecureTransport,
-  authority: Awaited<ReturnType<typeof openAuthority>>,
+  authority: Authority,
   names: string[],
   log: Log,
-): Promise<void> {
-  try {
-    https.setCertificate(await authority.serverCertificate(names, Date.now()));
-  } catch (fault) {
-    log.error(`cannot renew the certificate: ${describeFault(fault)}`);
-  }
+): () => void {
+  const renew = async (): Promise<void> => {
+    try {
+      https.setCertificate(await authority.serverCertificate(names, Date.now()));
+    } catch (fault) {
+      log.error(`cannot renew the certificate: ${describeFault(fault)}`);
+    }
+  };
+  const timer = setInterval(() => void renew(), dayMs).unref();
+  return () => clearInterval(timer);
 }

@@ -2,7 +2,7 @@ import type { Binding, Declared, Push, PushReply, Renewal } from "../shared/bind
 import { BerthError } from "../shared/errors.ts";
 import { labelsOf, maxLabelLength, maxNameLength, type Name, nameBelow, parentOf } from "../shared/name.ts";
 import { defaultNameServer, hostsApex } from "../shared/reserved.ts";
-import { compileAll, replaceHost } from "./apply.ts";
+import { compileAll, replaceHost, settleAnew } from "./apply.ts";
 import { grantHostLabel } from "./grants.ts";
 import {
   grantLease,
@@ -76,7 +76,7 @@ export class Registry {
   }
 
   renew(hostId: string, renewal: Renewal): TurnOutcome {
-    this.lapse();
+    this.lapseIfPossible();
     const held = this.parts.tables.host(hostId);
     const verdict = judgeRenewal(held, this.lastSequence(hostId), renewal);
     if (held === undefined || verdict === "unknown-digest") return { kind: "unknown-digest" };
@@ -108,12 +108,13 @@ export class Registry {
 
   /** For a start on tables that outlived their zone: what they hold was live, so every host gets one fresh lease to renew in. */
   resume(): void {
+    this.parts.tables.transaction(() => settleAnew(this.parts));
     compileAll(this.parts);
     this.grantFreshLeases(this.parts.tables.hosts().map((host) => host.hostId));
   }
 
   read(owner: string): ZoneView {
-    this.lapse();
+    this.lapseIfPossible();
     const { zone, tables } = this.parts;
     const { serial } = tables.counters();
     const entry = zone.entry(owner);
@@ -123,6 +124,18 @@ export class Registry {
       return { owner: target, rrset: this.withTtlLeft(rrset) };
     });
     return { serial, exists: true, rrsets, additional };
+  }
+
+  /**
+   * A lapse that cannot be written (a full disk) must not take the living down with the dead: answers go on, the dead host's with TTL 0,
+   * and renewals need no write. Whoever calls lapse itself learns of the fault.
+   */
+  private lapseIfPossible(): void {
+    try {
+      this.lapse();
+    } catch {
+      // Tried again with the next call; nothing was changed.
+    }
   }
 
   /** Seconds until the host's lease lapses, rounded up; 0 when it has none. */

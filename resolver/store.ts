@@ -14,7 +14,7 @@ export type TurnOutcome =
 export interface BindingStore {
   /**
    * Puts the host's whole declared set in the place of the one held, and grants a lease. The same digest again changes nothing but the
-   * lease: no revision, no serial. Acknowledged means durable, as far as the store is.
+   * lease: no revision, no serial (unless another lease length is granted, which TTLs follow from). Acknowledged means durable, as far as the store is.
    */
   push(hostId: string, push: Push): Promise<TurnOutcome>;
   /** Prolongs the lease of the set that was pushed. */

@@ -37,6 +37,17 @@ export function isUnspecified(address: Address): boolean {
   return address === "0.0.0.0" || address === "::";
 }
 
+/**
+ * Whether a client on another machine, or this one, could connect to it at all: not "every address", not multicast or broadcast, and not
+ * link-local, which means another machine on every link (RFC 4291 §2.5.6, RFC 3927).
+ */
+export function isConnectable(address: Address): boolean {
+  if (isUnspecified(address) || address === "255.255.255.255") return false;
+  if (familyOf(address) === 6) return !/^(fe[89ab]|ff)/.test(address);
+  const first = Number.parseInt(address, 10);
+  return first !== 0 && (first < 224 || first > 239) && !address.startsWith("169.254.");
+}
+
 /** Whether a URL's or Host header's host part names this machine itself: a loopback address, or RFC 6761 §6.3's localhost. */
 export function isLoopbackHost(host: string): boolean {
   const bare = host.startsWith("[") ? host.slice(1, -1) : host;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { addressSchema } from "./address.ts";
+import { addressSchema, isConnectable } from "./address.ts";
 import { labelFault, nameSchema } from "./name.ts";
 
 /** SHA-256 of the host's raw Ed25519 public key, RFC 4648 base32 in lower case without padding: 52 characters. */
@@ -67,6 +67,11 @@ const declaredFields = z.strictObject({
 });
 export const declaredSchema = declaredFields.superRefine((declared, context) => {
   const own = new Set<string>(declared.addresses);
+  declared.addresses.forEach((address, index) => {
+    if (isConnectable(address)) return;
+    const message = "is not an address anybody could connect to";
+    context.addIssue({ code: "custom", path: ["addresses", index], message });
+  });
   declared.bindings.forEach((binding, index) => {
     if (binding.addresses.every((address) => own.has(address))) return;
     const path = ["bindings", index, "addresses"];
@@ -102,7 +107,7 @@ export const pushReplySchema = z.object({
   /** Seconds granted, counted from the request's receipt. */
   lease: z.number(),
   revision: z.number(),
-  /** Grows when what this host was granted changes, by its own push or by another host's. */
+  /** Grows when who is refused changes for this host: when another host takes or frees a name it declares. */
   grantsRevision: z.number(),
   /** The label this host's own names stand under; differs from the declared one when another host had it first. */
   hostLabel: z.string(),

@@ -20,7 +20,7 @@ export interface QueryOptions {
 
 /**
  * One DoH exchange. Every rcode is an answer; throws a BerthError `doh-failed` (retryable) when none came in time, and
- * `malformed-message` when what came is no DNS message.
+ * `malformed-message` or `body-too-large` when what came is no DNS message.
  */
 export async function queryDoh(
   server: DohServer,

@@ -5,7 +5,8 @@ import { getRequestListener } from "@hono/node-server";
 
 import { formatEndpoint } from "../../shared/address.ts";
 import type { ListenAddress } from "../../shared/config.ts";
-import { BerthError } from "../../shared/errors.ts";
+import { BerthError, describeFault } from "../../shared/errors.ts";
+import type { Log } from "../../shared/log.ts";
 import type { ServerCertificate } from "./authority.ts";
 
 export type FetchCallback = (request: Request) => Response | Promise<Response>;
@@ -27,34 +28,31 @@ export async function listenHttps(
   fetch: FetchCallback,
   at: ListenAddress,
   certificate: ServerCertificate,
+  log: Log,
 ): Promise<SecureTransport> {
   const server = createSecureServer({ ...certificate, allowHTTP1: true, minVersion: "TLSv1.2" });
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    // A peer that breaks the protocol or resets its connection is its own misfortune; unheard, the event would end the process.
-    session.on("error", () => undefined);
   });
   server.on("request", getRequestListener(fetch, { overrideGlobalObjects: false }));
-  const transport = await listen(server, at, () => {
+  const transport = await listen(server, at, log, () => {
     for (const session of sessions) session.destroy();
   });
   return { ...transport, setCertificate: (next) => server.setSecureContext(next) };
 }
 
 /** Plain HTTP/1.1. Throws a BerthError `port-in-use` or `cannot-listen`. */
-export async function listenHttp(fetch: FetchCallback, at: ListenAddress): Promise<Transport> {
-  return listen(
-    createHttpServer(getRequestListener(fetch, { overrideGlobalObjects: false })),
-    at,
-    () => undefined,
-  );
+export async function listenHttp(fetch: FetchCallback, at: ListenAddress, log: Log): Promise<Transport> {
+  const server = createHttpServer(getRequestListener(fetch, { overrideGlobalObjects: false }));
+  return listen(server, at, log, () => undefined);
 }
 
 async function listen(
   server: HttpServer | Http2SecureServer,
   at: ListenAddress,
+  log: Log,
   endSessions: () => void,
 ): Promise<Transport> {
   const sockets = new Set<Socket>();
@@ -68,6 +66,8 @@ async function listen(
     server.once("error", (cause: NodeJS.ErrnoException) => reject(listenFault(at, cause)));
     server.listen(at.port, at.host, () => resolve());
   });
+  // Such as EMFILE on accepting: that client is lost, the next may not be. Unheard, the event would end the process.
+  server.on("error", (fault) => log.warn(`a client could not be accepted: ${describeFault(fault)}`));
   const { port } = server.address() as AddressInfo;
   const close = async (): Promise<void> => {
     await new Promise((resolve) => {

@@ -4,7 +4,16 @@ import { describe, expect, onTestFinished, test } from "vitest";
 
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import { standardSettings } from "../registry.ts";
-import { accepted, binding, counters, existsAt, rdataAt, TestHost, zone } from "./contract/builders.ts";
+import {
+  accepted,
+  binding,
+  counters,
+  existsAt,
+  rdataAt,
+  TestHost,
+  ttlAt,
+  zone,
+} from "./contract/builders.ts";
 import { createMemoryStore } from "./memory.ts";
 import { openSqliteStore, type SqliteStore } from "./sqlite.ts";
 
@@ -72,6 +81,18 @@ describe("a write that fails", () => {
     expect(await existsAt(store, "new")).toBe(true);
     const again = reopen();
     expect(await existsAt(again, "old")).toBe(false);
+  });
+
+  test("at a lapse takes none of the living down: they are answered for and renewed", async () => {
+    const { store, tick } = makeFailingStore();
+    const nas = new TestHost("b", "nas");
+    await nas.push(store, [binding("db")], { lease: 60 });
+    await new TestHost("a", "poison").push(store, [binding("web")], { lease: 15 });
+    tick(15_500);
+    expect(() => store.lapse()).toThrow("disk full");
+    expect(await rdataAt(store, "db", "A")).toEqual(["10.0.0.5"]);
+    await accepted(nas.renew(store));
+    expect(await ttlAt(store, "web", "A"), "no cache keeps the dead one").toBe(0);
   });
 
   test("at a lapse is tried again: no host outlives its lease by it for good", async () => {

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 
+import { parseName } from "../../shared/name.ts";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import { standardSettings } from "../registry.ts";
 import {
@@ -111,6 +112,20 @@ describe("a start on a file", () => {
     await accepted(nas.renew(store));
     expect(await counters(store)).toEqual(before);
   });
+});
+
+test("a start with another zone settles every name anew", async () => {
+  const file = temporaryFile();
+  const now = () => 1_800_000_000_000;
+  const first = openSqliteStore(file, standardSettings(zone), now);
+  await new TestHost("a", "nas").push(first, [binding("web")]);
+  first.close();
+  const moved = openSqliteStore(file, standardSettings(parseName("example.net")), now);
+  onTestFinished(() => moved.close());
+  expect((await moved.services()).services).toEqual([]);
+  expect((await moved.hosts()).hosts[0]?.refused).toMatchObject([
+    { name: "web.berth.internal.", code: "out-of-zone" },
+  ]);
 });
 
 describe("the file", () => {

@@ -59,6 +59,18 @@ export function describeNames(makeStore: MakeStore): void {
       },
     );
 
+    test("is never taken from who holds it by one that waited longer", async () => {
+      const { store } = await makeStore();
+      const [first, waiting, joined] = [nas(), pi(), new TestHost("c", "rack", ["10.0.0.7"])];
+      await first.push(store, [binding("web", { rule: "compose" })]);
+      await waiting.push(store, [binding("web", { rule: "container", at: ["10.0.0.6"] })]);
+      await joined.push(store, [binding("web", { rule: "compose", at: ["10.0.0.7"] })]);
+      await store.withdraw(first.hostId);
+      expect(await rdataAt(store, "web", "A")).toEqual(["10.0.0.7"]);
+      await store.withdraw(joined.hostId);
+      expect(await rdataAt(store, "web", "A")).toEqual(["10.0.0.6"]);
+    });
+
     test("keeps its first holder whatever the holder pushes next", async () => {
       const { store } = await makeStore();
       const [first, second] = [nas(), pi()];
