@@ -61,7 +61,7 @@ function readToken(file: string): string {
 }
 
 /** Names and ports come from container labels: they were checked by the schema, so nothing here can forge a line. */
-function serviceLines({ services, zone }: ServiceList): string[] {
+export function serviceLines({ services, zone }: ServiceList): string[] {
   if (services.length === 0) return [`no names in ${displayName(zone)} yet`];
   return services.flatMap(({ name, ports }) =>
     ports.map(({ protocol, servicePort, endpoints }) => {
@@ -74,15 +74,13 @@ function serviceLines({ services, zone }: ServiceList): string[] {
   );
 }
 
-function problemLines({ hosts }: HostList): string[] {
-  return hosts.flatMap(({ hostLabel, problems, refused }) => [
-    ...problems.map(
-      ({ container, code, message }) => `${hostLabel}  ${container}  ${code}: ${printable(message)}`,
-    ),
-    ...refused.map(
-      ({ name, code, message }) => `${hostLabel}  ${displayName(name)}  ${code}: ${printable(message)}`,
-    ),
+/** One line per problem and per refused name. */
+export function problemLines({ hosts }: HostList): string[] {
+  const lines = hosts.flatMap(({ hostLabel, problems, refused }) => [
+    ...problems.map(({ container, code, message }) => `${hostLabel}  ${container}  ${code}: ${message}`),
+    ...refused.map(({ name, code, message }) => `${hostLabel}  ${displayName(name)}  ${code}: ${message}`),
   ]);
+  return lines.map(printable);
 }
 
 /** A problem quotes what a label said; a terminal must not obey it. */

@@ -7,7 +7,7 @@ import { helpFor } from "./flags.ts";
 import { untilInterrupted } from "./interruption.ts";
 import { lsCommand } from "./ls.ts";
 import { agentCommand, proxyCommand, resolverCommand } from "./parts.ts";
-import { testCommand } from "./test.ts";
+import { testCommand } from "./run-tests.ts";
 import { upCommand } from "./up.ts";
 
 const commands: Record<string, Command> = {

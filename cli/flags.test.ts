@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+
+import { type Option, readConfig, switchSchema } from "../shared/config.ts";
+import { helpFor, parseFlags } from "./flags.ts";
+
+const options = {
+  tokenFile: { schema: z.string().default("x"), value: "FILE", help: "a file" },
+  yes: { schema: switchSchema, help: "do not ask" },
+} satisfies Record<string, Option<unknown>>;
+
+describe("the flags of a command", () => {
+  test.each([
+    [["--token-file", "a", "--yes"], { tokenFile: "a", yes: true }],
+    [["--token-file=a b"], { tokenFile: "a b" }],
+    [[], {}],
+  ])("%j", (argv, expected) => {
+    expect(parseFlags(options, argv)).toEqual(expected);
+  });
+
+  test.each([
+    [["--tokenfile", "a"], /--tokenfile.*--help lists the flags/],
+    [["--token-file"], /--token-file/],
+    [["--yes=1"], /--yes/],
+    [["stray"], /stray/],
+  ])("%j is refused, with the flag's name", (argv, message) => {
+    expect(() => parseFlags(options, argv)).toThrow(message);
+  });
+
+  test("win over the environment, which wins over the machine's defaults", () => {
+    const env = { BERTH_TOKEN_FILE: "env" };
+    const read = (argv: string[], from: Record<string, string>) =>
+      readConfig(options, parseFlags(options, argv), from, { tokenFile: "machine" }).tokenFile;
+    expect(read(["--token-file", "flag"], env)).toBe("flag");
+    expect(read([], env)).toBe("env");
+    expect(read([], {})).toBe("machine");
+  });
+
+  test("are listed one a line", () => {
+    expect(helpFor(options)).toBe("  --token-file FILE  a file\n  --yes              do not ask");
+  });
+});
