@@ -61,7 +61,7 @@ export function failedAnswer(): Answer {
 function rcodeFor(query: Query): number | undefined {
   if (query.isResponse) return Rcode.FormErr;
   if (query.opcode !== Opcode.Query) return Rcode.NotImp;
-  if (query.questionCount !== 1 || query.question === undefined || query.repeatedOpt) return Rcode.FormErr;
+  if (query.isFormErr || query.question === undefined) return Rcode.FormErr;
   // RFC 6891 §6.1.3.
   if (query.edns !== undefined && query.edns.version > 0) return Rcode.BadVers;
   const { type, class: qclass } = query.question;

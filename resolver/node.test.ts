@@ -113,6 +113,32 @@ describe("a resolver on Node", () => {
     expect(alpn).toBe("h2");
   });
 
+  test("gives one HTTP/2 connection no more than 100 streams", async () => {
+    const { caFile, address } = await start(makeStateDir());
+    const session = connectHttp2(`https://localhost:${address.port}`, { ca: readFileSync(caFile) });
+    onTestFinished(() => session.destroy());
+    const settings = await new Promise<{ maxConcurrentStreams?: number }>((resolve) =>
+      session.once("remoteSettings", resolve),
+    );
+    expect(settings.maxConcurrentStreams).toBe(100);
+  });
+
+  test("closes a connection whose body it answered unread", async () => {
+    const { caFile, address } = await start(makeStateDir());
+    const socket = connectTls({ host: address.host, port: address.port, ca: readFileSync(caFile) });
+    onTestFinished(() => void socket.destroy());
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => undefined);
+    let reply = "";
+    socket.on("data", (chunk: Buffer) => {
+      reply += chunk.toString();
+    });
+    const head = ["PUT /v1/hosts/x HTTP/1.1", "host: localhost", "content-length: 100000000"];
+    socket.write(`${head.join("\r\n")}\r\n\r\n{`);
+    await closed;
+    expect(reply).toMatch(/^HTTP\/1\.1 401 /);
+  });
+
   test("keeps tokens, authority and names over a restart", async () => {
     const stateDir = makeStateDir();
     const first = await start(stateDir);

@@ -49,7 +49,7 @@ export type Binding = z.infer<typeof bindingSchema>;
 
 export const problemSchema = z.strictObject({
   container: z.string().max(255),
-  code: z.string().max(64),
+  code: z.string().regex(/^[a-z][a-z-]{0,63}$/, "a code is lower-case letters and hyphens"),
   /** What is wrong and what would be right. */
   message: z.string().max(500),
 });

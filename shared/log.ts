@@ -23,6 +23,5 @@ export function createLog(who: string, level: LogLevel, write: (line: string, le
 
 /** Container names, labels and peers' messages reach the log: none of them may start a line of its own (log injection). */
 function oneLine(message: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what must not pass
-  return message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
+  return message.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }

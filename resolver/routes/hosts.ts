@@ -104,7 +104,8 @@ async function readJson(request: Request): Promise<unknown> {
 
 function invalid(faults: { path: string; message: string }[]): BerthError {
   // A body of 20,000 wrong bindings must not become a reply of as many faults.
-  const shown = faults.slice(0, 50);
+  const cut = (text: string) => (text.length > 200 ? `${text.slice(0, 197)}...` : text);
+  const shown = faults.slice(0, 50).map(({ path, message }) => ({ path: cut(path), message: cut(message) }));
   return new BerthError("invalid-body", `${faults.length} of its values are wrong`, {
     facts: { faults: shown },
   });

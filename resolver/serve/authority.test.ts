@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import { openAuthority } from "./authority.ts";
@@ -33,6 +33,14 @@ describe("the authority", () => {
     expect(new X509Certificate(ca).ca).toBe(true);
     await openAuthority(directory);
     expect(readFileSync(authority.caFile, "utf8")).toBe(ca);
+  });
+
+  test("says so when it is not valid now, as one made by a wrong clock", async () => {
+    const directory = makeDirectory();
+    vi.useFakeTimers({ toFake: ["Date"], now: 0 });
+    await openAuthority(directory);
+    vi.useRealTimers();
+    await expect(openAuthority(directory)).rejects.toThrow(/ca\.key is valid from .*1969.* to .*1979/);
   });
 
   test("is one, also when two starts race", async () => {

@@ -40,6 +40,7 @@ export async function openAuthority(directory: string): Promise<Authority> {
   // Key and certificate are one file, so that no crash leaves a key with another's certificate; ca.pem is the part for others.
   const bundle = readOrCreate(bundleFile, 0o600, () => made);
   const authority = parseBundle(bundleFile, bundle);
+  checkAuthority(bundleFile, authority, Date.now());
   if (readIfThere(caFile) !== authority.cert) replaceFile(caFile, 0o644, authority.cert);
   return {
     caFile,
@@ -48,6 +49,7 @@ export async function openAuthority(directory: string): Promise<Authority> {
       const kept = readIfThere(leafFile);
       const fit = kept === undefined ? undefined : fitLeaf(leafFile, kept, authority.cert, names, now);
       if (fit !== undefined) return fit;
+      checkAuthority(bundleFile, authority, now);
       const leaf = await makeLeaf(authority, names, now);
       replaceFile(leafFile, 0o600, leaf);
       return parseBundle(leafFile, leaf);
@@ -79,10 +81,13 @@ async function makeLeaf(authority: ServerCertificate, names: string[], now: numb
   const issuer = new x509.X509Certificate(authority.cert);
   const der = createPrivateKey(authority.key).export({ format: "der", type: "pkcs8" });
   const signingKey = await webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
+  const { notBefore, notAfter } = validity(now, leafDays);
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=${names[0] ?? "localhost"}`,
     issuer: issuer.subject,
-    ...validity(now, leafDays),
+    notBefore,
+    // No chain is valid longer than its authority, and some clients refuse a leaf that claims to be.
+    notAfter: new Date(Math.min(notAfter.getTime(), issuer.notAfter.getTime())),
     publicKey: keys.publicKey,
     signingKey,
     signingAlgorithm: algorithm,
@@ -97,6 +102,16 @@ async function makeLeaf(authority: ServerCertificate, names: string[], now: numb
     ],
   });
   return bundleOf(certificate, keys.privateKey);
+}
+
+/** A machine without a battery-backed clock may have made it in 1970, and nobody would be told why clients refuse it. */
+function checkAuthority(file: string, { cert }: ServerCertificate, now: number): void {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  if (Date.parse(validFrom) <= now && now < Date.parse(validTo) - dayMs) return;
+  const mend =
+    "is the clock right? else remove the directory it is in and give the new ca.pem to agents and proxies";
+  const message = `the certificate authority in ${file} is valid from ${validFrom} to ${validTo} only (${mend})`;
+  throw new BerthError("bad-authority", message, { who: file });
 }
 
 /** An hour's slack at the start: the clocks of the machines that trust it differ. */

@@ -23,6 +23,14 @@ export interface SecureTransport extends Transport {
   setCertificate(certificate: ServerCertificate): void;
 }
 
+/*
+ * What one client may take. Lookups are open to whoever reaches the resolver, so none of these may be left to the client: streams of one
+ * connection, connections, the time of one exchange (ms), and how long a connection may be quiet (ms).
+ */
+const limits = { streams: 100, connections: 4096, exchangeMs: 60_000, quietMs: 120_000 };
+/** After a reply to a request whose body was not read: time for the client to read it before the connection closes (ms). */
+const lingerMs = 1000;
+
 /** https with HTTP/2 and HTTP/1.1 chosen by ALPN. Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function listenHttps(
   fetch: FetchCallback,
@@ -30,13 +38,15 @@ export async function listenHttps(
   certificate: ServerCertificate,
   log: Log,
 ): Promise<SecureTransport> {
-  const server = createSecureServer({ ...certificate, allowHTTP1: true, minVersion: "TLSv1.2" });
+  const settings = { maxConcurrentStreams: limits.streams };
+  const server = createSecureServer({ ...certificate, settings, allowHTTP1: true, minVersion: "TLSv1.2" });
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
+    session.setTimeout(limits.quietMs, () => session.close());
   });
-  server.on("request", getRequestListener(fetch, { overrideGlobalObjects: false }));
+  server.on("request", boundedListener(fetch));
   const transport = await listen(server, at, log, () => {
     for (const session of sessions) session.destroy();
   });
@@ -45,8 +55,21 @@ export async function listenHttps(
 
 /** Plain HTTP/1.1. Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function listenHttp(fetch: FetchCallback, at: ListenAddress, log: Log): Promise<Transport> {
-  const server = createHttpServer(getRequestListener(fetch, { overrideGlobalObjects: false }));
+  const server = createHttpServer(boundedListener(fetch));
   return listen(server, at, log, () => undefined);
+}
+
+/** Ends an exchange that takes too long, and a connection whose client goes on sending a body that was answered unread. */
+function boundedListener(fetch: FetchCallback): ReturnType<typeof getRequestListener> {
+  const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
+  return (request, response) => {
+    const deadline = setTimeout(() => request.destroy(), limits.exchangeMs);
+    response.once("close", () => clearTimeout(deadline));
+    response.once("finish", () => {
+      if (!request.complete) setTimeout(() => request.destroy(), lingerMs).unref();
+    });
+    return listener(request, response);
+  };
 }
 
 async function listen(
@@ -62,6 +85,7 @@ async function listen(
     socket.once("close", () => sockets.delete(socket));
   };
   server.on("connection", remember);
+  server.maxConnections = limits.connections;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => reject(listenFault(at, cause)));
     server.listen(at.port, at.host, () => resolve());

@@ -106,6 +106,21 @@ describe("the copy in Workers KV", () => {
     }
   });
 
+  test("loses what is wrong before it gets what is new, however much that is", async () => {
+    const stub = freshStub();
+    const nas = new TestHost("a", "nas");
+    await nas.push(storeOf(stub), [binding("zz", { fixed: true })]);
+    await runDurableObjectAlarm(stub);
+    const many = Array.from({ length: 250 }, (_, index) => binding(`s${index}`, { at: ["10.0.0.6"] }));
+    await new TestHost("b", "pi", ["10.0.0.6"]).push(storeOf(stub), many);
+    await stub.withdraw(nas.hostId);
+    await runDurableObjectAlarm(stub);
+    expect(await env.ZONE.get("_80._tcp.zz.berth.internal.")).toBeNull();
+    // The rest follows, batch by batch.
+    for (let batch = 0; batch < 3; batch++) await runDurableObjectAlarm(stub);
+    for (const { name } of many) expect(await env.ZONE.get(`_80._tcp.${name}`), name).not.toBeNull();
+  });
+
   test("is not written by a renewal", async () => {
     const stub = freshStub();
     const nas = new TestHost("a", "nas");

@@ -17,6 +17,9 @@ export interface CopyWriter {
   delete(owner: string): Promise<void>;
 }
 
+/** What the copy holds already comes first: a name that is wrong there matters more than one that is missing. Then the oldest. */
+const queue = `SELECT u.owner, u.revision FROM unpublished u LEFT JOIN published p ON p.owner = u.owner
+  ORDER BY p.owner IS NULL, u.revision LIMIT ?`;
 /** A Worker invocation may make 1,000 KV operations (Cloudflare's limits); half of that leaves room for everything else. */
 const batchSize = 500;
 
@@ -49,7 +52,7 @@ export class Publication {
 
   /** Writes up to 500 names. What fails stays noted. */
   async publish(serial: number): Promise<void> {
-    const noted = this.sql.all("SELECT owner, revision FROM unpublished LIMIT ?", batchSize);
+    const noted = this.sql.all(queue, batchSize);
     const results = await Promise.allSettled(noted.map((row) => this.publishOne(String(row.owner), serial)));
     results.forEach((result, index) => {
       const row = noted[index];

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 import { BerthError } from "../../shared/errors.ts";
@@ -23,6 +24,8 @@ export interface SqliteStore extends BindingStore {
 export function openSqliteStore(file: string, settings: RegistrySettings, now: () => number): SqliteStore {
   let database: DatabaseSync | undefined;
   try {
+    // It lists a network's inventory. SQLite gives its log the database's own mode.
+    closeSync(openSync(file, "a", 0o600));
     const opened = new DatabaseSync(file);
     database = opened;
     const sql = sqlOver(opened);

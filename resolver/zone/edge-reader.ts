@@ -29,7 +29,9 @@ export function createEdgeReader(copy: ZoneCopy, truth: ZoneTruth, log: Log): Zo
   }
   return {
     async read(owner, fresh) {
-      const copied = fresh ? undefined : await readCopy(owner);
+      // An escaped octet is in no host's name: not worth a read, and as a key it can be longer than Workers KV takes.
+      const mayBeCopied = !fresh && !owner.includes("\\");
+      const copied = mayBeCopied ? await readCopy(owner) : undefined;
       if (copied !== undefined) return copied;
       try {
         return await truth.read(owner);

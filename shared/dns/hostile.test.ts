@@ -134,6 +134,12 @@ describe("a message made to cost time", () => {
     expect(() => decodeQuery(bytes)).toThrow(expect.objectContaining({ code: "malformed-message" }));
   });
 
+  test("by thousands of records that are there is refused as a query before they are read", () => {
+    const record = Buffer.from([0xc0, 12, 0, 2, 0, 1, 0, 0, 0, 0, 0, 2, 0xc0, 12]);
+    const bytes = Buffer.concat([header([1, 0, 0, 4500]), question, ...Array(4500).fill(record)]);
+    expect(() => decodeQuery(bytes)).toThrow(/more records than a query has/);
+  });
+
   test("by 65,535 records that are not there is malformed", () => {
     const bytes = Buffer.concat([header([1, 65_535, 65_535, 65_535]), question]);
     expect(() => decodeQuery(bytes)).toThrow(expect.objectContaining({ code: "malformed-message" }));

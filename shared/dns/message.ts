@@ -36,8 +36,8 @@ export interface RR {
 export interface Query extends MessageStart {
   /** RFC 6891; absent when the query has no OPT. */
   edns?: { version: number; dnssecOk: boolean; padded: boolean };
-  /** More than one OPT: RFC 6891 §6.1.1 asks for FORMERR. */
-  repeatedOpt: boolean;
+  /** Not exactly one question, or more than one OPT (RFC 6891 §6.1.1): FORMERR. */
+  isFormErr: boolean;
 }
 
 export interface ResponseParts {
@@ -76,13 +76,28 @@ const flag = {
 export function decodeQuery(bytes: Uint8Array): Query {
   const start = readMessageStart(bytes);
   // Other opcodes may shape their sections as they like; the answer is NOTIMP whatever they hold.
-  if (start.isResponse || start.opcode !== Opcode.Query) return { ...start, repeatedOpt: false };
+  if (start.isResponse || start.opcode !== Opcode.Query) return { ...start, isFormErr: false };
+  if (!hasCountsOfQuery(start)) {
+    throw new BerthError("malformed-message", "not a DNS query: it counts more records than a query has");
+  }
   const opts = decodeWhole(bytes).additionals.filter((record) => record.type === "OPT");
   const opt = opts[0];
-  if (opt === undefined || opt.type !== "OPT") return { ...start, repeatedOpt: false };
+  const isFormErr = start.questionCount !== 1 || opts.length > 1;
+  if (opt === undefined || opt.type !== "OPT") return { ...start, isFormErr };
   const padded = opt.options.some((option) => Number(option.code) === EdnsOption.Padding);
   const edns = { version: opt.ednsVersion, dnssecOk: opt.flag_do, padded };
-  return { ...start, edns, repeatedOpt: opts.length > 1 };
+  return { ...start, edns, isFormErr };
+}
+
+/** Checked before anything is decoded: thousands of records would cost far more to read than they cost to send. */
+function hasCountsOfQuery({
+  questionCount,
+  answerCount,
+  authorityCount,
+  additionalCount,
+}: MessageStart): boolean {
+  // IXFR brings its SOA (RFC 1995); beside OPT there may be TSIG or SIG(0); the rest is room for what is answered with FORMERR.
+  return questionCount <= 4 && answerCount === 0 && authorityCount <= 1 && additionalCount <= 4;
 }
 
 /** Drops the additional section, then truncates (TC), when the whole would pass 65,535 octets. */

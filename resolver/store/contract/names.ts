@@ -71,6 +71,16 @@ export function describeNames(makeStore: MakeStore): void {
       expect(await rdataAt(store, "web", "A")).toEqual(["10.0.0.6"]);
     });
 
+    test("is not had back by one whose own claim to it was unfit meanwhile", async () => {
+      const { store } = await makeStore();
+      const [first, second] = [nas(), pi()];
+      await first.push(store, [binding("web", { rule: "host" })]);
+      await second.push(store, [binding("web", { rule: "container", at: ["10.0.0.6"] })]);
+      const reply = await accepted(first.push(store, [binding("web", { rule: "container" })]));
+      expect(reply.refused).toMatchObject([{ code: "held" }]);
+      expect(await rdataAt(store, "web", "A")).toEqual(["10.0.0.6"]);
+    });
+
     test("keeps its first holder whatever the holder pushes next", async () => {
       const { store } = await makeStore();
       const [first, second] = [nas(), pi()];
