@@ -46,7 +46,7 @@ function appFor(env: Env): Hono {
     ...(env.BERTH_AGENT_TOKEN ? { agent: env.BERTH_AGENT_TOKEN } : {}),
     ...(env.BERTH_READER_TOKEN ? { reader: env.BERTH_READER_TOKEN } : {}),
   });
-  // One object per zone (DESIGN decision 14); asked for anew each time, because a stub that saw a fault stays broken.
+  // One object per zone; asked for anew each time, because a stub that saw a fault stays broken.
   const store = () => env.REGISTRY.get(env.REGISTRY.idFromName(zone));
   return createApp({
     store: {

@@ -29,14 +29,19 @@ const doors: Record<string, string[]> = {
   "@hono/node-server": ["resolver/serve/listen.ts"],
 };
 
-/** Files that touch sockets, disks, clocks or the environment; all others are pure and name no runtime module. */
+/**
+ * Files that touch sockets, disks, clocks, chance or the environment. All others are pure: they import no runtime module and take time,
+ * randomness and settings as values. (The clients in shared/ reach the network only through the fetch they are given.)
+ */
 const edges: Record<Room, RegExp> = {
   shared: /^shared\/dns\/message\.ts$/,
-  resolver: /^resolver\/(node\.ts|worker\.ts|serve\/|worker\/|store\/(sqlite|durable-object)\.ts)/,
-  agent: /^agent\//,
-  "socks-proxy": /^socks-proxy\//,
+  resolver: /^resolver\/(node\.ts|worker\.ts|serve\/|store\/(sqlite|durable-object)\.ts)/,
+  agent: /^agent\/(addresses|agent-lock|clock|config|docker|host-key|main|private-file)\.ts$/,
+  "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup)\.ts$/,
   cli: /^cli\//,
 };
+const impure =
+  /\b(process\.|Date\.now\(|new Date\(\)|performance\.now|Math\.random\(|setTimeout\(|setInterval\(|require\()/;
 
 interface Source {
   path: string;
@@ -47,6 +52,11 @@ interface Source {
 
 const isTest = (path: string) => /\.test\.ts$|\.d\.ts$|\/testing\/|^resolver\/store\/contract/.test(path);
 const sources = rooms.flatMap((room) => filesBelow(room).map((path) => readSource(room, path)));
+/** House rules hold beside the rooms as well. */
+const everywhere = [
+  ...sources,
+  ...["test", "bench"].flatMap((folder) => filesBelow(folder).map((path) => readSource("cli", path))),
+];
 const product = sources.filter(({ path }) => !isTest(path));
 
 describe("import rules", () => {
@@ -85,12 +95,14 @@ describe("import rules", () => {
     expect(faults).toEqual([]);
   });
 
-  it("keep runtime modules out of pure files", () => {
-    const faults = product
-      .filter(({ room, path }) => !edges[room].test(path))
-      .flatMap(({ path, imports }) =>
-        imports.filter((name) => /^(node:|cloudflare:)/.test(name)).map((name) => `${path} imports ${name}`),
-      );
+  it("keep runtime modules, clocks, chance and the environment out of pure files", () => {
+    const pure = product.filter(({ room, path }) => !edges[room].test(path));
+    const faults = pure.flatMap(({ path, text, imports }) => {
+      const modules = imports.filter((name) => /^(node:|cloudflare:)/.test(name));
+      const uses = impure.exec(withoutComments(text))?.[0];
+      return [...modules, ...(uses === undefined ? [] : [uses])].map((what) => `${path} uses ${what}`);
+    });
+    expect(pure.length).toBeGreaterThan(50);
     expect(faults).toEqual([]);
   });
 
@@ -118,7 +130,7 @@ describe("house rules", () => {
   });
 
   it("allow no silenced type error, no focused or skipped test", () => {
-    const faults = sources.filter(({ path, text }) => {
+    const faults = everywhere.filter(({ path, text }) => {
       const isSilenced = /@ts-(ignore|expect-error|nocheck)/.test(text);
       const isSkipped = /\b(it|test|describe)\.(skip|only|todo)\b/.test(text);
       return path !== "test/architecture.test.ts" && (isSilenced || isSkipped);
@@ -128,13 +140,15 @@ describe("house rules", () => {
 
   it("call no folder or file utils, helpers, common, lib or index", () => {
     const faults = sources.filter(({ path }) =>
-      /(^|\/)(utils?|helpers?|lib|misc|index)(\/|\.ts$)/.test(path),
+      /(^|\/)(utils?|helpers?|common|lib|misc|index)(\/|\.ts$)/.test(path),
     );
     expect(faults.map(({ path }) => path)).toEqual([]);
   });
 
   it("read nothing beside the project", () => {
-    const outside = sources.filter((source) => pathsImported(source).some((path) => path.startsWith("..")));
+    const outside = everywhere.filter((source) =>
+      pathsImported(source).some((path) => path.startsWith("..")),
+    );
     expect(outside.map(({ path }) => path)).toEqual([]);
   });
 });
@@ -151,6 +165,10 @@ function readSource(room: Room, path: string): Source {
     /^(?:import|export)\b[^;"'(=]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm;
   const imports = [...text.matchAll(froms)].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? "");
   return { path, room, text, imports };
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
 }
 
 function pathsImported({ path, imports }: Source): string[] {

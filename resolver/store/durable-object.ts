@@ -16,7 +16,7 @@ import { createSqlLeases } from "./sql-leases.ts";
 import { createSqlTables } from "./sql-tables.ts";
 import { createSqlZone } from "./sql-zone.ts";
 
-/** An alarm later than this was held up by the platform, not by the hosts (DESIGN decision 13). */
+/** An alarm later than this was held up by the platform, not by the hosts. */
 const overdueGraceMs = 5000;
 const publishRetryMs = 1000;
 

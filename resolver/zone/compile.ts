@@ -180,7 +180,7 @@ function hostsOf(placed: Placed[]): HostRecord[] {
   return [...new Map(placed.map(({ host }) => [host.hostId, host])).values()];
 }
 
-/** Constant, at most a third of the shortest lease, at least 1 s: a lapse is never hidden by a cache for long (DESIGN decision 12). */
+/** Constant, at most a third of the shortest lease, at least 1 s: a lapse is never hidden by a cache for long. */
 function ttlFor(hosts: HostRecord[], standard: number): number {
   const shortest = Math.min(...hosts.map((host) => host.lease));
   return Math.max(1, Math.min(standard, Math.floor(shortest / 3)));

@@ -12,7 +12,7 @@ export interface HttpAlias {
 const tlsPorts = new Set([443, 8443]);
 
 /**
- * DESIGN decision 10: `berth.http=<port>` says which port stands in for 80; without it a name with exactly one TCP service port, and no
+ * `berth.http=<port>` says which port stands in for 80; without it a name with exactly one TCP service port, and no
  * real 80, gets one (443 for a port that speaks TLS). `berth.http=off` on any of its containers keeps the name as it is,
  * unless another one says a port.
  */

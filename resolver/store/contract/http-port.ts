@@ -4,7 +4,7 @@ import type { Binding } from "../../../shared/binding.ts";
 import { binding, endpointsAt, existsAt, rdataAt, TestHost, zone } from "./builders.ts";
 import type { MakeStore } from "./harness.ts";
 
-/** DESIGN decision 10: which port stands in for 80 or 443, so that a URL needs none. */
+/** Which port stands in for 80 or 443, so that a URL needs none. */
 export function describeHttpPort(makeStore: MakeStore): void {
   const tcp = (servicePort: number, fields: Partial<Omit<Binding, "addresses">> = {}) =>
     binding("web", { servicePort, port: servicePort + 30_000, ...fields });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { accepted, binding, counters, endpointsAt, existsAt, rdataAt, TestHost } from "./builders.ts";
 import type { MakeStore } from "./harness.ts";
 
-/** What outlives the process, where anything does (DESIGN decision 13). */
+/** What outlives the process, where anything does. */
 export function describeRestart(makeStore: MakeStore): void {
   async function makeDurableStore() {
     const { store, restart } = await makeStore();

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { accepted, binding, rdataAt, TestHost, ttlAt } from "./builders.ts";
 import type { MakeStore } from "./harness.ts";
 
-/** DESIGN decision 12. Half seconds keep the answers apart from a clock that ticks while the test runs. */
+/** Half seconds keep the answers apart from a clock that ticks while the test runs. */
 export function describeTtls(makeStore: MakeStore): void {
   describe("a TTL", () => {
     test.each([
