@@ -134,7 +134,10 @@ describe("a resolver on Node", () => {
       reply += chunk.toString();
     });
     const head = ["PUT /v1/hosts/x HTTP/1.1", "host: localhost", "content-length: 100000000"];
-    socket.write(`${head.join("\r\n")}\r\n\r\n{`);
+    socket.write(`${head.join("\r\n")}\r\n\r\n`);
+    // A client that goes on sending whatever it was told.
+    const sending = setInterval(() => socket.write(Buffer.alloc(100_000)), 50);
+    onTestFinished(() => clearInterval(sending));
     await closed;
     expect(reply).toMatch(/^HTTP\/1\.1 401 /);
   });
