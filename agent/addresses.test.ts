@@ -13,11 +13,15 @@ describe("a resolver on loopback", () => {
     const addresses = hasIpv6Loopback ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
     expect(await siteAddresses(url, [])).toEqual({ addresses, local: true });
   });
-  test("what is advertised by hand is taken, and is local when it is loopback", async () => {
+  test("what is advertised by hand is taken", async () => {
     const given = ["10.0.0.5"] as Address[];
     expect(await siteAddresses("https://127.0.0.1:8053", given)).toEqual({ addresses: given, local: false });
-    const loopback = ["127.0.0.1"] as Address[];
+    const loopback = ["127.0.0.1", "::1"] as Address[];
     expect(await siteAddresses("https://localhost", loopback)).toEqual({ addresses: loopback, local: true });
+  });
+  test("is local exactly when all addresses are loopback ones", async () => {
+    const mixture = ["10.0.0.5", "::1"] as Address[];
+    expect(await siteAddresses("https://localhost", mixture)).toMatchObject({ local: false });
   });
 });
 
@@ -42,7 +46,7 @@ test("a resolver whose name leads nowhere is a fault that waiting may mend", asy
 }, 10_000);
 
 test("a loopback address is advertised to a loopback resolver only", () => {
-  const loopback = ["10.0.0.5", "::1"] as Address[];
+  const loopback = ["127.0.0.1", "::1"] as Address[];
   expect(() => checkAdvertised("https://127.0.0.1:8053", loopback)).not.toThrow();
-  expect(() => checkAdvertised("https://resolver.example", loopback)).toThrow(/--advertise: ::1/);
+  expect(() => checkAdvertised("https://resolver.example", loopback)).toThrow(/--advertise: 127\.0\.0\.1/);
 });

@@ -16,7 +16,7 @@ export async function siteAddresses(
   resolverUrl: string,
   advertise: readonly Address[],
 ): Promise<SiteAddresses> {
-  if (advertise.length > 0) return { addresses: advertise, local: advertise.some(isLoopback) };
+  if (advertise.length > 0) return siteAt(advertise);
   const { hostname, port } = new URL(resolverUrl);
   const towards = await addressesOf(hostname);
   const sources: Address[] = [];
@@ -25,11 +25,16 @@ export async function siteAddresses(
     const source = address === undefined ? undefined : await sourceTowards(address, Number(port) || 443);
     if (source !== undefined) sources.push(source);
   }
-  if (towards.every(isLoopback)) return { addresses: await loopbackAddresses(), local: true };
+  if (towards.every(isLoopback)) return siteAt(await loopbackAddresses());
   const addresses = sources.filter((address) => !isLoopback(address));
-  if (addresses.length > 0) return { addresses, local: false };
+  if (addresses.length > 0) return siteAt(addresses);
   const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
   throw new BerthError("no-address", message, { who: hostname, retryable: true });
+}
+
+/** The resolver refuses a host that says otherwise. */
+function siteAt(addresses: readonly Address[]): SiteAddresses {
+  return { addresses, local: addresses.every(isLoopback) };
 }
 
 /** Others cannot connect to a loopback address; it is right only where everything, the resolver too, is on one machine. */

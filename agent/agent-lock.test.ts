@@ -1,63 +1,125 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { lockStateDirectory } from "./agent-lock.ts";
 
 let dir: string;
+const children: ChildProcessWithoutNullStreams[] = [];
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "berth-lock-"));
 });
-afterEach(() => rm(dir, { recursive: true }));
+afterEach(async () => {
+  await Promise.all(children.splice(0).map(kill));
+  await rm(dir, { recursive: true });
+});
+
+const refused = expect.objectContaining({
+  code: "agent-running",
+  retryable: false,
+  message: expect.stringMatching(/agent\.lock\); stop it first/),
+});
 
 test("a second agent is refused with the mend, until the first has gone", async () => {
-  const lock = await lockStateDirectory(dir);
-  await expect(lockStateDirectory(dir)).rejects.toMatchObject({
-    code: "agent-running",
-    retryable: false,
-    message: expect.stringMatching(new RegExp(`process ${process.pid},.*stop it first`)),
+  const lock = lockStateDirectory(dir);
+  // Twice: closing the refused one's database must not free the first one's lock.
+  expect(() => lockStateDirectory(dir)).toThrow(refused);
+  expect(() => lockStateDirectory(dir)).toThrow(refused);
+  expect(await outcomeIn(startChild("report(attempt(dir))"))).toBe("agent-running");
+  lock.release();
+  lock.release();
+  const next = lockStateDirectory(dir);
+  expect(() => lockStateDirectory(dir)).toThrow(refused);
+  next.release();
+});
+
+test("kill -9 of the holder frees it, and leaves nothing but the file", async () => {
+  const holder = startChild("report(attempt(dir)); setInterval(() => {}, 1000);");
+  expect(await outcomeIn(holder)).toBe("held");
+  expect(() => lockStateDirectory(dir)).toThrow(refused);
+  await kill(holder);
+  expect(await readdir(dir)).toEqual(["agent.lock"]);
+  lockStateDirectory(dir).release();
+});
+
+test("the holder keeps it when nothing refers to the lock any more", async () => {
+  const holder = startChild(
+    "const got = attempt(dir); gc(); gc(); report(got); setInterval(() => {}, 1000);",
+  );
+  expect(await outcomeIn(holder)).toBe("held");
+  expect(() => lockStateDirectory(dir)).toThrow(refused);
+});
+
+test("of many that start at once exactly one gets it, each time", async () => {
+  const rounds = 80;
+  for (let round = 0; round < rounds; round++) await mkdir(join(dir, `${round}`));
+  // Each process waits for each round's moment awake, so that they meet within microseconds.
+  const program = `
+    report("ready");
+    process.stdin.once("data", (start) => {
+      const won = [];
+      for (let round = 0; round < ${rounds}; round++) {
+        while (Date.now() < Number(start) + round * 15);
+        if (attempt(dir + "/" + round) === "held") won.push(round);
+      }
+      report(won.join());
+      setInterval(() => {}, 1000);
+    });`;
+  const racers = Array.from({ length: 6 }, () => startChild(program));
+  await Promise.all(racers.map(outcomeIn));
+  for (const racer of racers) racer.stdin.write(`${Date.now() + 100}\n`);
+  const won = (await Promise.all(racers.map(outcomeIn))).flatMap((text) => text.split(",").filter(Boolean));
+  expect(won.map(Number).toSorted((left, right) => left - right)).toEqual([...Array(rounds).keys()]);
+}, 30_000);
+
+test("the file is its owner's alone: who can read it can lock it", async () => {
+  lockStateDirectory(dir).release();
+  expect((await stat(join(dir, "agent.lock"))).mode & 0o777).toBe(0o600);
+});
+
+test("a directory that is not there, or a file that is something else, is a fault that names it", async () => {
+  const fault = expect.objectContaining({
+    code: "bad-state-dir",
+    who: expect.stringMatching(/agent\.lock$/),
   });
-  await lock.release();
-  expect(await readdir(dir)).toEqual([]);
-  await (await lockStateDirectory(dir)).release();
+  expect(() => lockStateDirectory(join(dir, "absent"))).toThrow(fault);
+  await writeFile(join(dir, "agent.lock"), "x".repeat(4096));
+  expect(() => lockStateDirectory(dir)).toThrow(fault);
 });
 
-test("of many that start at once, exactly one gets it, also over a stale one", async () => {
-  await writeFile(join(dir, "agent.pid"), `${process.pid} 1\n`);
-  const starts = Array.from({ length: 12 }, () => lockStateDirectory(dir));
-  const outcomes = await Promise.allSettled(starts);
-  expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-  expect(await readdir(dir)).toEqual(["agent.pid"]);
-});
+/** A process of its own; the program's words are `attempt(dir)`, which keeps no reference to the lock, `report(text)` and `dir`. */
+function startChild(program: string): ChildProcessWithoutNullStreams {
+  const prelude = `
+    import { lockStateDirectory } from ${JSON.stringify(new URL("./agent-lock.ts", import.meta.url).href)};
+    const dir = ${JSON.stringify(dir)};
+    const report = (text) => console.log(text);
+    const attempt = (path) => {
+      try {
+        lockStateDirectory(path);
+        return "held";
+      } catch (fault) {
+        return fault.code ?? String(fault);
+      }
+    };`;
+  const args = ["--expose-gc", "--input-type=module", "--eval", `${prelude}\n${program}`];
+  const child = spawn(process.execPath, args);
+  children.push(child);
+  return child;
+}
 
-test("another live process holds it", async () => {
-  const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
-  try {
-    const stat = await readFile(`/proc/${other.pid}/stat`, "utf8");
-    const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    await writeFile(join(dir, "agent.pid"), `${other.pid} ${started}\n`);
-    await expect(lockStateDirectory(dir)).rejects.toMatchObject({ code: "agent-running" });
-  } finally {
-    other.kill("SIGKILL");
-    await once(other, "exit");
-  }
-  await (await lockStateDirectory(dir)).release();
-});
+async function outcomeIn(child: ChildProcessWithoutNullStreams): Promise<string> {
+  const lines = createInterface(child.stdout);
+  const [line] = await once(lines, "line");
+  lines.close();
+  return String(line);
+}
 
-test.each(["", "garbage", "999999999 5\n", `${process.pid} 1\n`])(
-  "what a crash left behind is replaced: %j",
-  async (text) => {
-    await writeFile(join(dir, "agent.pid"), text);
-    await (await lockStateDirectory(dir)).release();
-  },
-);
-
-test("release leaves another's lock alone", async () => {
-  const lock = await lockStateDirectory(dir);
-  await writeFile(join(dir, "agent.pid"), "1 1\n");
-  await lock.release();
-  expect(await readdir(dir)).toEqual(["agent.pid"]);
-});
+async function kill(child: ChildProcessWithoutNullStreams): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}

@@ -1,100 +1,72 @@
-import { randomBytes } from "node:crypto";
-import { readFile, rename, unlink } from "node:fs/promises";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 
 import { BerthError } from "../shared/errors.ts";
-import { createOnce, isMissing } from "./private-file.ts";
+import { isPresent } from "./private-file.ts";
 
 /** The right to speak for the host whose key lies in one state directory. */
 export interface AgentLock {
-  release(): Promise<void>;
+  release(): void;
+}
+
+/** The garbage collector closes a database nobody refers to, and that would free the lock of an agent that still runs. */
+const held = new Set<DatabaseSync>();
+
+/** https://www.sqlite.org/rescode.html */
+const sqliteBusy = 5;
+
+/**
+ * Two agents with one host key would push in turns, each undoing the other's set. Throws `agent-running` while another one holds the
+ * directory. The lock is the kernel's (fcntl, by way of SQLite), so it ends with the process however that ends, and holds between
+ * containers that share the directory, where a pid means nothing. The file stays: removed, it could be locked twice under one name.
+ */
+export function lockStateDirectory(stateDir: string): AgentLock {
+  const path = join(stateDir, "agent.lock");
+  let database: DatabaseSync | undefined;
+  try {
+    makeLockFile(path);
+    database = new DatabaseSync(path, { timeout: 0 });
+    // SQLite would begin the empty file by a journal beside it.
+    database.exec("PRAGMA journal_mode = MEMORY");
+    // Not EXCLUSIVE: that one also fails while another start only looks, so of several at once all could be refused.
+    database.exec("BEGIN IMMEDIATE");
+  } catch (cause) {
+    database?.close();
+    throw isBusy(cause) ? alreadyRunning(path) : unusable(path, cause);
+  }
+  const own = database;
+  held.add(own);
+  return {
+    release() {
+      if (held.delete(own)) own.close();
+    },
+  };
 }
 
 /**
- * Two agents with one host key would push in turns, each undoing the other's set. Throws `agent-running` while another process holds
- * the directory; what a process that is gone left behind is replaced.
+ * For its owner alone: whoever may read the file may lock it. Never opened when it is there, and without a pause in between: to close
+ * any descriptor of a file frees all this process' fcntl locks on it (fcntl(2)).
  */
-export async function lockStateDirectory(stateDir: string): Promise<AgentLock> {
-  const path = join(stateDir, "agent.pid");
-  const own = `${process.pid} ${(await startTimeOf(process.pid)) ?? "-"}\n`;
-  for (let attempt = 0; attempt < 5; attempt++) {
-    if (await createLock(path, own)) return { release: () => release(path, own) };
-    const found = await readLock(path);
-    if (found === undefined) continue;
-    if (await isHeld(found)) throw alreadyRunning(path, found);
-    await removeStale(path, found);
-  }
-  throw alreadyRunning(path, "");
-}
-
-async function createLock(path: string, own: string): Promise<boolean> {
+function makeLockFile(path: string): void {
   try {
-    return await createOnce(path, own);
-  } catch (cause) {
-    const message = `${path} cannot be written; the state directory must belong to the user who runs the agent`;
-    throw new BerthError("bad-state-dir", message, { who: path, cause });
-  }
-}
-
-async function readLock(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
+    closeSync(openSync(path, "wx", 0o600));
   } catch (fault) {
-    if (isMissing(fault)) return undefined;
-    throw new BerthError("bad-state-dir", `${path} cannot be read`, { who: path, cause: fault });
+    if (!isPresent(fault)) throw fault;
   }
 }
 
-/** A pid alone proves nothing after a crash, the number may be another program's by now; its start time tells them apart. */
-async function isHeld(lock: string): Promise<boolean> {
-  const [pid = "", started = ""] = lock.trim().split(" ");
-  if (!/^\d+$/.test(pid)) return false;
-  const present = await startTimeOf(Number(pid));
-  if (started !== "-") return present === started;
-  // No /proc on this system: the pid is all there is.
-  return isAlive(Number(pid));
+function isBusy(fault: unknown): boolean {
+  // The low byte is the code, those above it say more about it.
+  return fault instanceof Error && "errcode" in fault && (Number(fault.errcode) & 0xff) === sqliteBusy;
 }
 
-/** Renamed away before it is removed, and looked at again: another start may have replaced it since it was read. */
-async function removeStale(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${randomBytes(6).toString("hex")}.stale`;
-  try {
-    await rename(path, aside);
-    const taken = await readFile(aside, "utf8");
-    if (taken !== stale) await createOnce(path, taken);
-    await unlink(aside);
-  } catch (fault) {
-    if (!isMissing(fault)) throw fault;
-  }
-}
-
-async function release(path: string, own: string): Promise<void> {
-  if ((await readLock(path)) === own) await unlink(path).catch(() => {});
-}
-
-/** Field 22 of /proc/<pid>/stat (proc(5)), in ticks since the machine started; undefined when no such process runs. */
-async function startTimeOf(pid: number): Promise<string | undefined> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    // Field 2 is the program's name in brackets, and may hold spaces and brackets of its own.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (fault) {
-    return fault instanceof Error && "code" in fault && fault.code === "EPERM";
-  }
-}
-
-function alreadyRunning(path: string, lock: string): BerthError {
-  const pid = lock.split(" ")[0] ?? "";
-  const message = `an agent runs with this state directory already${pid === "" ? "" : ` (process ${pid}, ${path})`}; stop it first, or give this one its own --state-dir`;
+function alreadyRunning(path: string): BerthError {
+  const message = `an agent runs with this state directory already (it holds ${path}); stop it first, or give this one its own --state-dir`;
   return new BerthError("agent-running", message, { who: path });
+}
+
+function unusable(path: string, cause: unknown): BerthError {
+  const message = `${path} cannot be locked; the state directory must be on a local disk and belong to the user who runs the agent`;
+  return new BerthError("bad-state-dir", message, { who: path, cause });
 }

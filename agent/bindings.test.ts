@@ -116,6 +116,39 @@ describe("two containers, one name", () => {
     expect(problems).toEqual([]);
     expect(bindings.filter(({ rule }) => rule === "compose")).toHaveLength(2);
   });
+
+  test("two Compose services whose names become the same labels are no replicas: the first keeps the name", () => {
+    const of = (name: string, service: string, project = "shop") =>
+      containerOf(name, { compose: { project, service, oneoff: false } });
+    const containers = [
+      of("a1", "my_svc"),
+      of("b1", "my-svc"),
+      of("b2", "my-svc"),
+      of("c1", "my_svc", "Shop"),
+    ];
+    const { bindings, problems } = bindingsFromContainers([...containers, of("d1", "my_svc")], siteOf());
+    const holders = bindings.filter(({ rule }) => rule === "compose").map(({ container }) => container);
+    expect(holders).toEqual(["a1", "d1"]);
+    expect(problems.map(({ container, code }) => `${container} ${code}`)).toEqual([
+      "b1 name-taken",
+      "b2 name-taken",
+      "c1 name-taken",
+    ]);
+    expect(problems[0]?.message).toMatch(
+      /^my-svc\.shop.* belongs to Compose service "my_svc" of project "shop"/,
+    );
+  });
+
+  test("berth.name may join a Compose service, and takes no name from it", () => {
+    const joined = containerOf("aa", { labels: { "berth.name": "web.shop" } });
+    const { bindings, problems } = bindingsFromContainers(
+      [joined, containerOf("shop_web_1", { compose })],
+      siteOf(),
+    );
+    const holders = bindings.filter(({ name }) => name === "web.shop.berth.internal.");
+    expect(new Set(holders.map(({ container }) => container))).toEqual(new Set(["aa", "shop_web_1"]));
+    expect(problems).toEqual([]);
+  });
 });
 
 describe("ports", () => {

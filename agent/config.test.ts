@@ -65,6 +65,13 @@ test("advertised addresses", () => {
     expect(() => read({ advertise: wrong })).toThrow(/is not an IP address others can connect to/);
 });
 
+test("loopback addresses among others are a fault that names the flag and what would be right", () => {
+  expect(() => read({ advertise: "127.0.0.1,10.0.0.5,::1" })).toThrow(
+    /--advertise.*: 127\.0\.0\.1, ::1 means every machine itself.*give 10\.0\.0\.5 alone, or loopback/,
+  );
+  expect(read({ advertise: "127.0.0.1,::1" }).advertise).toEqual(["127.0.0.1", "::1"]);
+});
+
 test("the zone", () => {
   expect(read({ zone: "Berth.Example.ORG" }).zone).toBe("berth.example.org.");
   expect(() => read({ zone: "." })).toThrow(/root/);

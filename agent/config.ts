@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 
 import { z } from "zod";
 
-import { type Address, isConnectable, parseAddress } from "../shared/address.ts";
+import { type Address, isConnectable, isLoopback, parseAddress } from "../shared/address.ts";
 import { type ConfigOf, secondsOption, switchSchema, urlOption } from "../shared/config.ts";
 import { labelFault, labelFromText, type Name, nameSchema } from "../shared/name.ts";
 
@@ -48,8 +48,18 @@ const advertiseOption = z
         context.addIssue({ code: "custom", message: `"${word}" is not an IP address others can connect to` });
     }
     if (addresses.size > 32) context.addIssue({ code: "custom", message: "more than 32 addresses" });
+    const mixture = mixtureFault([...addresses]);
+    if (mixture !== undefined) context.addIssue({ code: "custom", message: mixture });
     return [...addresses];
   }) as unknown as z.ZodType<Address[]>;
+
+/** A host is for its own machine's clients or for others' too; no resolver takes one that is both. */
+function mixtureFault(addresses: readonly Address[]): string | undefined {
+  const loopback = addresses.filter(isLoopback);
+  const others = addresses.filter((address) => !isLoopback(address));
+  if (loopback.length === 0 || others.length === 0) return undefined;
+  return `${loopback.join(", ")} means every machine itself and cannot stand beside ${others.join(", ")}; give ${others.join(",")} alone, or loopback addresses alone when resolver and clients are all on this machine`;
+}
 
 function pathOption(what: string): z.ZodType<string> {
   return z.string({ error: `the path of ${what} is missing` });

@@ -2,6 +2,7 @@ import type { Declared, Problem } from "../shared/binding.ts";
 import { describeFault } from "../shared/errors.ts";
 import { bindingsFromContainers } from "./bindings.ts";
 import type { EngineRead } from "./inventory.ts";
+import { problemsWithinLimits } from "./limits.ts";
 import { problemOf } from "./problem.ts";
 import type { Site } from "./site.ts";
 
@@ -70,21 +71,10 @@ export function declaredFrom(
   const all = [...view.read.problems, ...problems];
   if (kept.length < bindings.length)
     all.push(engineProblem(view, "has ended, so ports that it chose itself are not declared"));
-  return { declared: withinLimits({ ...own, bindings: kept, problems: all }), notes };
+  return { declared: { ...own, bindings: kept, problems: problemsWithinLimits(all) }, notes };
 }
 
 function engineProblem(view: EngineView, what: string): Problem {
   const reason = view.fault === undefined ? "" : `: ${describeFault(view.fault)}`;
   return problemOf("", "engine-unreachable", `the container engine ${what}${reason}`);
-}
-
-/** The push schema's limits. Past them the resolver would refuse the whole set, and one host's excess would cost it all its names. */
-const most = { bindings: 20_000, problems: 1_000 };
-
-function withinLimits(declared: Declared): Declared {
-  const { bindings, problems } = declared;
-  if (bindings.length <= most.bindings && problems.length <= most.problems) return declared;
-  const message = `this host has ${bindings.length} bindings and ${problems.length} problems; only the first ${most.bindings} and ${most.problems - 1} are declared`;
-  const shown = [problemOf("", "too-many", message), ...problems.slice(0, most.problems - 1)];
-  return { ...declared, bindings: bindings.slice(0, most.bindings), problems: shown };
 }

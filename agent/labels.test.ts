@@ -45,6 +45,18 @@ test("one wrong name leaves the others standing", () => {
   expect(faults).toHaveLength(1);
 });
 
+test("berth.name gives 64 names at most, the first ones, and says so", () => {
+  const words = Array.from({ length: 65 }, (_, index) => `n${index}`);
+  const whole = read({ "berth.name": [...words.slice(0, 64), "n0"].join() });
+  expect(whole.declaration.names).toHaveLength(64);
+  expect(whole.faults).toEqual([]);
+  const over = read({ "berth.name": words.join() });
+  expect(over.declaration.names).toEqual(whole.declaration.names);
+  expect(over.faults).toEqual([
+    { code: "too-many", message: expect.stringMatching(/lists 65 names.*may have 64/) },
+  ]);
+});
+
 test.each([
   ["8080", 8080],
   ["off", "off"],

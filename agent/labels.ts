@@ -18,6 +18,9 @@ export interface LabelFault {
   message: string;
 }
 
+/** More is no label a person wrote. */
+const mostNames = 64;
+
 const known = ["berth.name", "berth.http", "berth.ignore"];
 
 /** Reads the `berth.*` labels. A wrong one is a fault and asks for nothing; the others stand. */
@@ -26,8 +29,8 @@ export function declarationFromLabels(
   zone: Name,
 ): { declaration: Declaration; faults: LabelFault[] } {
   const faults: LabelFault[] = [];
-  const fault = (message: string): void => {
-    faults.push({ code: "bad-label", message });
+  const fault = (message: string, code = "bad-label"): void => {
+    faults.push({ code, message });
   };
   for (const label of Object.keys(labels).toSorted()) {
     if (label.startsWith("berth.") && !known.includes(label))
@@ -44,11 +47,16 @@ export function declarationFromLabels(
 function namesFrom(
   text: string | undefined,
   zone: Name,
-  fault: (message: string) => void,
+  fault: (message: string, code?: string) => void,
 ): Name[] | undefined {
   if (text === undefined) return undefined;
-  const words = text.split(/[\s,]+/).filter((word) => word !== "");
+  const all = [...new Set(text.split(/[\s,]+/).filter((word) => word !== ""))];
+  const words = all.slice(0, mostNames);
   if (words.length === 0) fault("berth.name is empty; give a name such as web.shop, or remove the label");
+  if (words.length < all.length) {
+    const message = `berth.name lists ${all.length} names, and a container may have ${mostNames}; those after the first ${mostNames} are left out, so remove the ones it does not need`;
+    fault(message, "too-many");
+  }
   const names = new Set<Name>();
   for (const word of words) {
     try {

@@ -43,7 +43,7 @@ test("starts without engine and resolver, says what is wrong, and stops without 
   expect(agent.hostId).toMatch(/^[a-z2-7]{52}$/);
   await agent.close();
   expect(asked).toEqual([]);
-  expect(await readdir(join(dir, "state"))).toEqual(["host.key"]);
+  expect(await readdir(join(dir, "state"))).toEqual(["agent.lock", "host.key"]);
 });
 
 test("while an agent runs, neither a second one nor a withdrawal starts", async () => {
@@ -77,7 +77,7 @@ test("withdraws with the host's id and token; false when nothing was held", asyn
 test("a host that never had a key has nothing to withdraw, and gets none", async () => {
   expect(await withdrawFromResolver(configOf(), { fetch, log })).toBe(false);
   expect(asked).toEqual([]);
-  expect(await readdir(join(dir, "state"))).toEqual([]);
+  expect(await readdir(join(dir, "state"))).toEqual(["agent.lock"]);
 });
 
 test.each(["", "two words", "line\nbreak"])("a token file with %j is a fault that names it", async (text) => {
@@ -98,5 +98,5 @@ test("a damaged key stops the start, and frees the directory", async () => {
   await (await startAgent(config, { fetch, log })).close();
   await writeFile(join(config.stateDir, "host.key"), "damaged");
   await expect(startAgent(config, { fetch, log })).rejects.toMatchObject({ code: "bad-host-key" });
-  expect(await readdir(config.stateDir)).toEqual(["host.key"]);
+  expect(await readdir(config.stateDir)).toEqual(["agent.lock", "host.key"]);
 });

@@ -32,7 +32,7 @@ export async function startAgent(config: AgentConfig, { fetch, log }: AgentMeans
   checkAdvertised(config.resolver, config.advertise);
   const engine = createDockerEngine(config.engine);
   await makePrivateDirectory(config.stateDir);
-  const lock = await lockStateDirectory(config.stateDir);
+  const lock = lockStateDirectory(config.stateDir);
   try {
     const hostId = hostIdOf(await loadHostKey(config.stateDir));
     const reconciler = new Reconciler({
@@ -60,11 +60,11 @@ export async function startAgent(config: AgentConfig, { fetch, log }: AgentMeans
       async close() {
         reconciler.close();
         await running;
-        await lock.release();
+        lock.release();
       },
     };
   } catch (fault) {
-    await lock.release();
+    lock.release();
     throw fault;
   }
 }
@@ -76,7 +76,7 @@ export async function withdrawFromResolver(
 ): Promise<boolean> {
   await makePrivateDirectory(config.stateDir);
   // A running agent would push them again at once.
-  const lock = await lockStateDirectory(config.stateDir);
+  const lock = lockStateDirectory(config.stateDir);
   try {
     const key = await readHostKey(config.stateDir);
     if (key === undefined) return false;
@@ -86,7 +86,7 @@ export async function withdrawFromResolver(
     log.info(held ? `withdrew host ${hostId}` : `the resolver held nothing of host ${hostId}`);
     return held;
   } finally {
-    await lock.release();
+    lock.release();
   }
 }
 

@@ -31,7 +31,7 @@ export async function createOnce(path: string, text: string): Promise<boolean> {
     // Not rename: it would replace what another writer has just made.
     await link(temporary, path);
   } catch (fault) {
-    if (codeOf(fault) === "EEXIST") return false;
+    if (isPresent(fault)) return false;
     throw fault;
   } finally {
     await unlink(temporary).catch(() => {});
@@ -42,6 +42,10 @@ export async function createOnce(path: string, text: string): Promise<boolean> {
 
 export function isMissing(fault: unknown): boolean {
   return codeOf(fault) === "ENOENT";
+}
+
+export function isPresent(fault: unknown): boolean {
+  return codeOf(fault) === "EEXIST";
 }
 
 async function flushDirectory(path: string): Promise<void> {

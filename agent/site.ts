@@ -4,7 +4,7 @@ import type { Name } from "../shared/name.ts";
 /** The addresses other machines reach this host at. */
 export interface SiteAddresses {
   addresses: readonly Address[];
-  /** The addresses are loopback ones, because the resolver is on this machine. */
+  /** True exactly when all addresses are loopback ones, because the resolver is on this machine. */
   local: boolean;
 }
 

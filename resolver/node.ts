@@ -31,7 +31,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 /** The resolver on Node: SQLite, https, and a clock that no step of the machine's time disturbs. */
 export async function startResolver(config: ResolverConfig, log: Log): Promise<RunningResolver> {
   refuseOpenHttp(config.listenHttp);
-  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  makeStateDirectory(config.stateDir);
   const authority = await openAuthority(join(config.stateDir, "tls"));
   const names = certificateNames(config);
   const tokens = openTokens(config.stateDir);
@@ -64,6 +64,15 @@ export async function startResolver(config: ResolverConfig, log: Log): Promise<R
   } catch (fault) {
     await close();
     throw fault;
+  }
+}
+
+function makeStateDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const message = `the state directory ${path} cannot be made; choose another with --state-dir`;
+    throw new BerthError("bad-state-dir", message, { who: path, cause });
   }
 }
 

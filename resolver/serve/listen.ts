@@ -28,8 +28,6 @@ export interface SecureTransport extends Transport {
  * connection, connections, the time of one exchange (ms), and how long a connection may be quiet (ms).
  */
 const limits = { streams: 100, connections: 4096, exchangeMs: 60_000, quietMs: 120_000 };
-/** After a reply to a request whose body was not read: time for the client to read it before the connection closes (ms). */
-const lingerMs = 1000;
 
 /** https with HTTP/2 and HTTP/1.1 chosen by ALPN. Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function listenHttps(
@@ -59,15 +57,12 @@ export async function listenHttp(fetch: FetchCallback, at: ListenAddress, log: L
   return listen(server, at, log, () => undefined);
 }
 
-/** Ends an exchange that takes too long, and a connection whose client goes on sending a body that was answered unread. */
+/** Ends an exchange that takes too long. (A body that was answered unread is @hono/node-server's to cut off.) */
 function boundedListener(fetch: FetchCallback): ReturnType<typeof getRequestListener> {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
   return (request, response) => {
     const deadline = setTimeout(() => request.destroy(), limits.exchangeMs);
     response.once("close", () => clearTimeout(deadline));
-    response.once("finish", () => {
-      if (!request.complete) setTimeout(() => request.destroy(), lingerMs).unref();
-    });
     return listener(request, response);
   };
 }
