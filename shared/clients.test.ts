@@ -6,6 +6,7 @@ import type { Push } from "./binding.ts";
 import { dnsMessageType } from "./dns/doh.ts";
 import { decodeQuery, encodeResponse } from "./dns/message.ts";
 import { type QueryOptions, queryDoh } from "./doh-client.ts";
+import { describeFault } from "./errors.ts";
 import { parseName } from "./name.ts";
 import { listHosts, listServices, pushBindings, renewLease, withdrawHost } from "./resolver-client.ts";
 
@@ -109,11 +110,21 @@ describe("queryDoh", () => {
     ["a page", 200, "text/html", "<html>", "doh-failed"],
     ["an error", 500, dnsMessageType, "", "doh-failed"],
     ["octets that are no message", 200, dnsMessageType, "x", "malformed-message"],
-  ])("refuses %s", async (_, status, type, body, code) => {
+  ])("refuses %s, and says whose it is", async (_, status, type, body, code) => {
     const peer = await startPeer((_seen, response) =>
       response.writeHead(status, { "content-type": type }).end(body),
     );
-    await expect(ask(peer.url)).rejects.toMatchObject({ code });
+    const message = expect.stringContaining(`${peer.url}/dns-query`);
+    await expect(ask(peer.url)).rejects.toMatchObject({ code, message, who: `${peer.url}/dns-query` });
+  });
+
+  test.each([301, 302, 303, 307, 308])("does not follow a redirect (%i)", async (status) => {
+    const other = await startPeer((_, response) => response.end());
+    const peer = await startPeer((_, response) => response.writeHead(status, { location: other.url }).end());
+    const fault = await ask(peer.url).catch((thrown: unknown) => thrown);
+    expect(fault).toMatchObject({ code: "doh-failed", retryable: false });
+    expect(describeFault(fault)).toContain(`HTTP ${status}`);
+    expect(other.seen).toEqual([]);
   });
 });
 
@@ -202,6 +213,20 @@ describe("the resolver client", () => {
     const fault = { code: "bad-reply", message: expect.stringContaining(peer.url) };
     await expect(listHosts(access(peer.url))).rejects.toMatchObject(fault);
     await expect(pushBindings(access(peer.url), hostId, push)).rejects.toMatchObject(fault);
+  });
+
+  test.each([301, 302, 303, 307, 308])("does not follow a redirect (%i)", async (status) => {
+    const other = await startPeer((_, response) => response.writeHead(204).end());
+    // The body would do as a reply.
+    const body = JSON.stringify({ ...pushReply, hosts: [] });
+    const peer = await startPeer((_, response) =>
+      response.writeHead(status, { ...json, location: other.url }).end(body),
+    );
+    const fault = { code: "bad-reply", message: expect.stringContaining(`HTTP ${status}`) };
+    await expect(pushBindings(access(peer.url), hostId, push)).rejects.toMatchObject(fault);
+    await expect(withdrawHost(access(peer.url), hostId)).rejects.toMatchObject(fault);
+    await expect(listHosts(access(peer.url))).rejects.toMatchObject(fault);
+    expect(other.seen).toEqual([]);
   });
 
   test("says that it cannot be reached, or was silent, be it from the start or in the middle", async () => {

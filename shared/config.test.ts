@@ -116,6 +116,23 @@ test.each([
   ["http://localhost@evil.example/", false],
   ["file:///etc/passwd", false],
   ["resolver.example", false],
+  ["https://resolver.example/team/@dns", true],
+  ["https://user:hunter2@resolver.example/", false],
+  ["https://hunter2@resolver.example/", false],
+  ["https://resolver.example/?key=hunter2", false],
+  ["https://resolver.example/?", false],
+  ["https://resolver.example/#hunter2", false],
 ])("the URL %j is accepted: %s", (text, expected) => {
   expect(urlOption("https://x").safeParse(text).success).toBe(expected);
+});
+
+test.each([
+  ["https://user:hunter2@resolver.example/", "credentials"],
+  ["https://resolver.example/?key=hunter2", "query"],
+  ["http://user:hunter2@resolver.example/", "https"],
+  ["https://user:hunter2@", "https"],
+])("a fault in the URL %j says what is wrong, and does not repeat a secret", (text, part) => {
+  const message = urlOption("https://x").safeParse(text).error?.issues[0]?.message;
+  expect(message).toContain(part);
+  expect(message).not.toContain("hunter2");
 });

@@ -90,18 +90,29 @@ export interface ListenAddress {
   port: number;
 }
 
-/** An http(s) URL. A token must not cross a network in the clear, so http is for loopback only. */
+/**
+ * An http(s) URL of scheme, host, port and path. A token must not cross a network in the clear, so http is for loopback only. The
+ * faults do not repeat the text, which may hold a secret.
+ */
 export function urlOption(standard: string): z.ZodType<string> {
   return z
     .string({ error: "a URL" })
     .default(standard)
     .transform((text, context) => {
-      const url = URL.canParse(text) ? new URL(text) : undefined;
-      const secure =
-        url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
-      if (url !== undefined && secure) return text;
-      const message = `"${text}" is not an https URL (http is accepted for this machine's own addresses only)`;
+      const message = urlFault(text);
+      if (message === undefined) return text;
       context.addIssue({ code: "custom", message });
       return z.NEVER;
     }) as unknown as z.ZodType<string>;
+}
+
+function urlFault(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const secure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
+  if (url === undefined || !secure) {
+    return "it is not an https URL (http is accepted for this machine's own addresses only)";
+  }
+  // Paths are put behind it and logs show it. By the text, because the URL parser drops an empty query.
+  if (url.username === "" && url.password === "" && !/[?#]/.test(text)) return undefined;
+  return "a URL with credentials, a query or a fragment; give scheme, host, port and path only, as in https://resolver.example:8053";
 }

@@ -20,7 +20,8 @@ export interface QueryOptions {
 
 /**
  * One DoH exchange. Every rcode is an answer; throws a BerthError `doh-failed` (retryable) when none came in time, and
- * `malformed-message` or `body-too-large` when what came is no DNS message.
+ * `malformed-message` or `body-too-large` when what came is no DNS message. A redirect is no answer either: it is not followed, because
+ * whoever answers must not choose what this machine asks next.
  */
 export async function queryDoh(
   server: DohServer,
@@ -31,13 +32,13 @@ export async function queryDoh(
   const limit = AbortSignal.timeout(server.timeoutMs);
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   const request = requestFromMessage(server.url, encodeQuery(name, type), options.fresh ?? false);
-  let message: Uint8Array;
   try {
-    message = await messageFromResponse(await server.fetch(request, { signal }));
+    // Not "error", which workerd does not know.
+    const response = await server.fetch(request, { signal, redirect: "manual" });
+    return decodeResponse(await messageFromResponse(response));
   } catch (cause) {
-    if (cause instanceof BerthError) throw cause;
     const about = `no answer for ${displayName(name)} from ${server.url}`;
-    throw new BerthError("doh-failed", about, { who: server.url, retryable: true, cause });
+    const { code, retryable } = cause instanceof BerthError ? cause : { code: "doh-failed", retryable: true };
+    throw new BerthError(code, about, { who: server.url, retryable, cause });
   }
-  return decodeResponse(message);
 }

@@ -12,6 +12,19 @@ export function defaultNameServer(zone: Name): Name {
   return nameBelow("ns", zone);
 }
 
+/**
+ * Whether `name` is one that leads to a container host itself: `<host>.host.<zone>`, a part of its addresses at
+ * `<part>.addr.<host>.host.<zone>`, or the zone's name server. No container ever has such a name, whatever its own name is: containers
+ * of a host get exactly one label below it.
+ */
+export function isHostAddressName(name: Name, zone: Name): boolean {
+  if (name === defaultNameServer(zone)) return true;
+  const apex = hostsApex(zone);
+  if (name === apex || !isInZone(name, apex)) return false;
+  const below = labelsOf(name).slice(0, -labelsOf(apex).length);
+  return below.length === 1 || (below.length === 3 && below[1] === "addr");
+}
+
 export interface NameRefusal {
   code: "out-of-zone" | "reserved" | "too-long";
   message: string;
@@ -32,7 +45,8 @@ export function nameRefusal(
   if (isInZone(name, hostsApex(zone))) {
     return { code: "reserved", message: `names below host.${shown} are reserved for container hosts` };
   }
-  if (nameServers.includes(name)) {
+  // Its usual name too where the operator names others: isHostAddressName knows no others.
+  if (name === defaultNameServer(zone) || nameServers.includes(name)) {
     return { code: "reserved", message: "it is reserved for the zone's name server" };
   }
   return portNamesRefusal(name);

@@ -78,13 +78,15 @@ async function send(access: ResolverAccess, method: string, path: string, body?:
       method,
       headers,
       signal: AbortSignal.timeout(access.timeoutMs),
+      // A redirect is a fault: what this host declares goes to the resolver it was given. Not "error", which workerd does not know.
+      redirect: "manual",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (cause) {
     throw unreachable(access, cause);
   }
   const deleteOfNothing = method === "DELETE" && response.status === 404;
-  if (response.status >= 400 && !deleteOfNothing) throw await faultFrom(access, response);
+  if (!response.ok && !deleteOfNothing) throw await faultFrom(access, response);
   return response;
 }
 

@@ -1,13 +1,13 @@
 import { connect, type Socket } from "node:net";
 
-import type { Endpoint } from "../shared/dns/endpoints.ts";
+import type { Candidate } from "./endpoint-order.ts";
 
 export type Connection =
-  | { kind: "connected"; upstream: Socket; endpoint: Endpoint }
+  | { kind: "connected"; upstream: Socket; candidate: Candidate }
   | { kind: "connect-failed"; failures: ConnectFailure[] };
 
 export interface ConnectFailure {
-  endpoint: Endpoint;
+  candidate: Candidate;
   /** As Node names it: ECONNREFUSED; ETIMEDOUT also when the time was over first. */
   errno: string;
 }
@@ -23,58 +23,77 @@ export interface ConnectLimits {
 const attemptDelayMs = 250;
 
 /**
- * Connects to the first endpoint that accepts. They are tried in the order given; the next attempt starts as soon as one fails, or
+ * Connects to the first candidate that accepts. They are tried in the order given; the next attempt starts as soon as one fails, or
  * when 250 ms brought no result, while earlier ones go on (RFC 8305 §5). The socket comes with half-close allowed.
  */
-export function connectFirst(endpoints: readonly Endpoint[], limits: ConnectLimits): Promise<Connection> {
-  const { promise, resolve } = Promise.withResolvers<Connection>();
-  const untried = endpoints.values();
-  const pending = new Map<Socket, Endpoint>();
-  const failures: ConnectFailure[] = [];
-  let pace: NodeJS.Timeout | undefined;
-  let finished = false;
-  const limit = setTimeout(giveUp, limits.timeoutMs);
-  limits.signal.addEventListener("abort", giveUp);
-  if (limits.signal.aborted) giveUp();
-  else startNext();
-  return promise;
-
-  function startNext(): void {
-    clearTimeout(pace);
-    const { value: endpoint } = untried.next();
-    if (endpoint === undefined) {
-      if (pending.size === 0) giveUp();
-      return;
-    }
-    const upstream = startAttempt(endpoint);
-    pending.set(upstream, endpoint);
-    upstream.once("connect", () => finish({ kind: "connected", upstream, endpoint }));
-    // Stays on the socket that wins: until the relay listens, a fault without a listener would end the process.
-    upstream.on("error", (fault: NodeJS.ErrnoException) => {
-      if (finished) return;
-      pending.delete(upstream);
-      failures.push({ endpoint, errno: fault.code ?? fault.message });
-      startNext();
-    });
-    pace = setTimeout(startNext, attemptDelayMs);
-  }
-
-  function giveUp(): void {
-    for (const endpoint of pending.values()) failures.push({ endpoint, errno: "ETIMEDOUT" });
-    finish({ kind: "connect-failed", failures });
-  }
-
-  function finish(connection: Connection): void {
-    finished = true;
-    clearTimeout(limit);
-    clearTimeout(pace);
-    limits.signal.removeEventListener("abort", giveUp);
-    if (connection.kind === "connected") pending.delete(connection.upstream);
-    for (const socket of pending.keys()) socket.destroy();
-    resolve(connection);
-  }
+export async function connectFirst(
+  candidates: readonly Candidate[],
+  { timeoutMs, signal }: ConnectLimits,
+): Promise<Connection> {
+  if (signal.aborted) return { kind: "connect-failed", failures: [] };
+  const race = new ConnectionRace(candidates);
+  const giveUp = () => race.giveUp();
+  const limit = setTimeout(giveUp, timeoutMs);
+  signal.addEventListener("abort", giveUp);
+  race.startNext();
+  const connection = await race.ended;
+  clearTimeout(limit);
+  signal.removeEventListener("abort", giveUp);
+  return connection;
 }
 
-function startAttempt({ address, port }: Endpoint): Socket {
-  return connect({ host: address, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false });
+class ConnectionRace {
+  readonly ended: Promise<Connection>;
+  readonly #resolve: (connection: Connection) => void;
+  readonly #untried: Iterator<Candidate, undefined>;
+  readonly #pending = new Map<Socket, Candidate>();
+  readonly #failures: ConnectFailure[] = [];
+  #pace: NodeJS.Timeout | undefined;
+
+  constructor(candidates: readonly Candidate[]) {
+    const { promise, resolve } = Promise.withResolvers<Connection>();
+    this.ended = promise;
+    this.#resolve = resolve;
+    this.#untried = candidates.values();
+  }
+
+  startNext(): void {
+    clearTimeout(this.#pace);
+    const { value: candidate } = this.#untried.next();
+    if (candidate !== undefined) {
+      this.#start(candidate);
+      this.#pace = setTimeout(() => this.startNext(), attemptDelayMs);
+    } else if (this.#pending.size === 0) this.giveUp();
+  }
+
+  giveUp(): void {
+    for (const candidate of this.#pending.values()) this.#failures.push({ candidate, errno: "ETIMEDOUT" });
+    this.#finish({ kind: "connect-failed", failures: this.#failures });
+  }
+
+  #start(candidate: Candidate): void {
+    const { address, port } = candidate;
+    const options = { allowHalfOpen: true, noDelay: true, autoSelectFamily: false };
+    const upstream = connect({ host: address, port, ...options });
+    this.#pending.set(upstream, candidate);
+    upstream.once("connect", () => {
+      this.#pending.delete(upstream);
+      this.#finish({ kind: "connected", upstream, candidate });
+    });
+    // Stays on the socket that wins: until the relay listens, a fault without a listener would end the process.
+    upstream.on("error", (fault: NodeJS.ErrnoException) => {
+      // Not there: it won, or the race is over.
+      if (!this.#pending.delete(upstream)) return;
+      this.#failures.push({ candidate, errno: fault.code ?? fault.message });
+      this.startNext();
+    });
+  }
+
+  #finish(connection: Connection): void {
+    clearTimeout(this.#pace);
+    const losers = [...this.#pending.keys()];
+    this.#pending.clear();
+    for (const socket of losers) socket.destroy();
+    this.#resolve(connection);
+  }
 }

@@ -25,6 +25,7 @@ beforeEach(async () => {
     addressRecord("web.shop.berth.internal", "10.0.0.5"),
     ...serviceRecords("syslog.berth.internal", 514, [{ address: "10.0.0.5", port: 514 }], "udp"),
     addressRecord("syslog.berth.internal", "10.0.0.5"),
+    addressRecord("plain.berth.internal", "10.0.0.5"),
     addressRecord("nas.host.berth.internal", "10.0.0.9"),
     addressRecord("nas.host.berth.internal", "2001:db8::9"),
   ]);
@@ -34,7 +35,7 @@ afterEach(() => resolver.close());
 
 describe("a name of the zone with services", () => {
   test("leads to the endpoint of the SRV RR, with one query", async () => {
-    const endpoint = { address: "10.0.0.5", port: 32768, priority: 1, weight: 2 };
+    const endpoint = { addresses: ["10.0.0.5"], port: 32768, priority: 1, weight: 2 };
     expect(await resolve("WEB.Shop.berth.internal.", 80)).toEqual({
       kind: "endpoints",
       endpoints: [endpoint],
@@ -61,7 +62,7 @@ describe("a name of the zone with services", () => {
     const found = await resolve("web.shop.berth.internal", 80);
     expect(found).toMatchObject({
       kind: "endpoints",
-      endpoints: [{ address: "10.0.0.5", port: 32768, weight: 2 }],
+      endpoints: [{ addresses: ["10.0.0.5"], port: 32768, weight: 2 }],
     });
     expect(resolver.queries).toHaveLength(3);
   });
@@ -73,31 +74,43 @@ describe("a name of the zone with services", () => {
 });
 
 describe("a name of the zone without services", () => {
-  test("is reached at its addresses and the port asked for, IPv6 first", async () => {
-    expect(await resolve("nas.host.berth.internal", 22)).toEqual({
+  test("is not found, whatever addresses it has, and nobody asks for them", async () => {
+    for (const name of ["nobody", "shop", "plain"]) {
+      const reason = expect.stringContaining("NXDOMAIN");
+      expect(await resolve(`${name}.berth.internal`, 22)).toEqual({ kind: "not-found", reason });
+    }
+    expect(resolver.queries.filter((query) => query.startsWith("A"))).toEqual([]);
+  });
+});
+
+describe("a container host's own name", () => {
+  test("is reached at its addresses and the port asked for, IPv6 first, with no other query", async () => {
+    expect(await resolve("NAS.host.berth.internal.", 22)).toEqual({
       kind: "endpoints",
-      endpoints: [
-        { address: "2001:db8::9", port: 22, priority: 0, weight: 0 },
-        { address: "10.0.0.9", port: 22, priority: 1, weight: 0 },
-      ],
+      endpoints: [{ addresses: ["2001:db8::9", "10.0.0.9"], port: 22, priority: 0, weight: 0 }],
     });
+    expect(resolver.queries.toSorted()).toEqual([
+      "A nas.host.berth.internal",
+      "AAAA nas.host.berth.internal",
+    ]);
   });
 
   test("that does not exist, or has no address, is not found", async () => {
     const nxdomain = { kind: "not-found", reason: expect.stringContaining("NXDOMAIN") };
-    expect(await resolve("nobody.berth.internal", 80)).toEqual(nxdomain);
+    expect(await resolve("other.host.berth.internal", 80)).toEqual(nxdomain);
+    resolver.records = [addressRecord("v4.addr.nas.host.berth.internal", "10.0.0.9")];
     const nodata = { kind: "not-found", reason: expect.stringContaining("NODATA") };
-    expect(await resolve("shop.berth.internal", 80)).toEqual(nodata);
+    expect(await resolve("nas.host.berth.internal", 80)).toEqual(nodata);
   });
 
   test("is reached by one family when the question for the other failed", async () => {
-    const only = { kind: "endpoints", endpoints: [expect.objectContaining({ address: "10.0.0.9" })] };
+    const only = { kind: "endpoints", endpoints: [expect.objectContaining({ addresses: ["10.0.0.9"] })] };
     const resolvers = resolversWith();
     const { fetch: ask } = resolvers.doh;
     let queries = 0;
-    // The fourth query is the one for AAAA: SRV, both port lists, AAAA, A.
+    // The first query is the one for AAAA.
     resolvers.doh.fetch = (input, init) =>
-      ++queries === 4 ? Promise.reject(new Error("lost")) : ask(input, init);
+      ++queries === 1 ? Promise.reject(new Error("lost")) : ask(input, init);
     expect(await resolveWith(resolvers, "nas.host.berth.internal", 22)).toEqual(only);
   });
 });
@@ -113,10 +126,10 @@ describe("a resolver that does not answer well", () => {
     expect(await resolve("web.shop.berth.internal", 80)).toEqual({ kind: "no-answer", reason });
   });
 
-  test("a failed port list never opens the way to the host's own port", async () => {
-    for (const owner of ["_tcp.nas.host.berth.internal", "_udp.nas.host.berth.internal"]) {
+  test("a failed port list is no answer, not an absent one", async () => {
+    for (const owner of ["_tcp.plain.berth.internal", "_udp.plain.berth.internal"]) {
       resolver.faults = new Map([[owner, Rcode.ServFail]]);
-      expect(await resolve("nas.host.berth.internal", 22)).toMatchObject({ kind: "no-answer" });
+      expect(await resolve("plain.berth.internal", 22)).toMatchObject({ kind: "no-answer" });
     }
   });
 
@@ -142,6 +155,11 @@ describe("names no zone can have", () => {
     "w\u0000.berth.internal",
     `${"a".repeat(64)}.berth.internal`,
     `${"a.".repeat(119)}berth.internal`,
+    // Full-width dots and letters, which UTS 46 maps to ASCII ones; broken UTF-8.
+    "web\u3002berth\u3002internal",
+    "web.\uff42erth.internal",
+    "caf\u00e9.example",
+    "\ufffd.example",
   ])("%j is a bad name that nobody is asked about", async (name) => {
     expect(await resolve(name, 80)).toMatchObject({ kind: "bad-name" });
     expect(resolver.queries).toEqual([]);
@@ -153,10 +171,7 @@ describe("destinations outside the zone", () => {
   test("names are the system's, in its order", async () => {
     expect(await resolve("two.example", 443)).toEqual({
       kind: "endpoints",
-      endpoints: [
-        { address: "192.0.2.2", port: 443, priority: 0, weight: 0 },
-        { address: "192.0.2.1", port: 443, priority: 1, weight: 0 },
-      ],
+      endpoints: [{ addresses: ["192.0.2.2", "192.0.2.1"], port: 443, priority: 0, weight: 0 }],
     });
     expect(resolver.queries).toEqual([]);
   });
@@ -181,7 +196,7 @@ describe("destinations outside the zone", () => {
   test("an address is its own endpoint", async () => {
     const destination = { kind: "address", address: addressOf("::1"), port: 80 } as const;
     const found = await endpointsFor(destination, resolversWith(), new AbortController().signal);
-    const endpoint = { address: "::1", port: 80, priority: 0, weight: 0 };
+    const endpoint = { addresses: ["::1"], port: 80, priority: 0, weight: 0 };
     expect(found).toEqual({ kind: "endpoints", endpoints: [endpoint] });
   });
 

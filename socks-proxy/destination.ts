@@ -3,7 +3,7 @@ import type { DohServer } from "../shared/doh-client.ts";
 import { describeFault } from "../shared/errors.ts";
 import { isInZone, type Name } from "../shared/name.ts";
 import { inZoneEndpoints } from "./in-zone.ts";
-import { endpointsInOrder, type Resolution } from "./resolution.ts";
+import { plainEndpoint, type Resolution } from "./resolution.ts";
 import { createStub } from "./stub.ts";
 import type { Destination } from "./wire.ts";
 
@@ -23,13 +23,20 @@ export async function endpointsFor(
   signal: AbortSignal,
 ): Promise<Resolution> {
   const { zone, doh, outside, lookup } = resolvers;
+  // The system would map it first (UTS 46), and full-width dots and letters can map into the zone. Clients send A-labels (RFC 5890).
+  if (destination.kind === "name" && /\P{ASCII}/u.test(destination.name)) {
+    return {
+      kind: "bad-name",
+      reason: "it has characters beyond ASCII; the client must send A-labels (xn--)",
+    };
+  }
   if (destination.kind === "name" && isWrittenInZone(destination.name, zone)) {
-    return inZoneEndpoints(destination.name, destination.port, createStub(doh, signal));
+    return inZoneEndpoints(destination.name, destination.port, zone, createStub(doh, signal));
   }
   if (outside === "deny") return { kind: "not-allowed" };
   if (destination.kind === "name")
     return outsideEndpoints(destination.name, destination.port, lookup, signal);
-  return { kind: "endpoints", endpoints: endpointsInOrder([destination.address], destination.port) };
+  return plainEndpoint([destination.address], destination.port);
 }
 
 /** By its text, before it is parsed: a bad name below the zone is a bad name, not a question for the system's resolver. */
@@ -43,12 +50,12 @@ async function outsideEndpoints(
   lookup: Resolvers["lookup"],
   signal: AbortSignal,
 ): Promise<Resolution> {
-  // Outside the zone the system decides what a name may look like; but no name has spaces, control characters or broken UTF-8, and
-  // a NUL would make getaddrinfo(3) read another name than the log shows.
-  if (/[\s\p{Cc}\ufffd]/u.test(name)) return { kind: "bad-name", reason: "it has characters no name has" };
+  // Outside the zone the system decides what a name may look like; but no name has spaces or control characters, and a NUL would
+  // make getaddrinfo(3) read another name than the log shows.
+  if (/[\s\p{Cc}]/u.test(name)) return { kind: "bad-name", reason: "it has characters no name has" };
   try {
     const addresses = await Promise.race([lookup(name), rejectOnAbort(signal)]);
-    if (addresses.length > 0) return { kind: "endpoints", endpoints: endpointsInOrder(addresses, port) };
+    if (addresses.length > 0) return plainEndpoint(addresses, port);
     return { kind: "not-found", reason: "the system knows no address of it" };
   } catch (fault) {
     const kind = hasCode(fault, "ENOTFOUND") ? "not-found" : "no-answer";

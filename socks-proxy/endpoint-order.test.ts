@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Endpoint } from "../shared/dns/endpoints.ts";
-import { orderEndpoints } from "./endpoint-order.ts";
+import { candidatesOf, orderEndpoints } from "./endpoint-order.ts";
 import { addressOf } from "./testing/doh-server.ts";
 import { seededRandom } from "./testing/random.ts";
 
@@ -41,10 +41,52 @@ describe("RFC 2782 order", () => {
   test("none gives none", () => {
     expect(orderEndpoints([], Math.random)).toEqual([]);
   });
+
+  test("the work grows with the number of endpoints, not with its square", () => {
+    const [few, many] = [100, 1_400].map((count) => {
+      let reads = 0;
+      const endpoints = Array.from({ length: count }, (_, i) => ({
+        ...endpoint(i + 1, 0, 1),
+        get weight() {
+          reads++;
+          return 1;
+        },
+      }));
+      orderEndpoints(endpoints, seededRandom(count));
+      return reads / count;
+    });
+    expect(many).toBeLessThanOrEqual((few ?? 0) * 2);
+  });
+});
+
+describe("candidates", () => {
+  test("are the addresses of each endpoint in their own order, endpoint by endpoint", () => {
+    const addresses = [addressOf("2001:db8::5"), addressOf("10.0.0.5")];
+    const endpoints = [endpoint(2, 1, 0), { ...endpoint(1, 0, 0), addresses }];
+    expect(candidatesOf(endpoints, Math.random)).toEqual([
+      { address: "2001:db8::5", port: 1 },
+      { address: "10.0.0.5", port: 1 },
+      { address: "10.0.0.5", port: 2 },
+    ]);
+  });
+
+  test("are 64 at most, and no address beyond them is looked at", () => {
+    let reads = 0;
+    const addresses = Array.from({ length: 1_400 }, () => addressOf("10.0.0.5"));
+    const counted = new Proxy(addresses, {
+      get(target, key, receiver) {
+        if (typeof key === "string" && /^\d+$/.test(key)) reads++;
+        return Reflect.get(target, key, receiver);
+      },
+    });
+    const endpoints = Array.from({ length: 1_400 }, (_, i) => ({ ...endpoint(i, 0, 1), addresses: counted }));
+    expect(candidatesOf(endpoints, seededRandom(64))).toHaveLength(64);
+    expect(reads).toBeLessThanOrEqual(65);
+  });
 });
 
 function endpoint(port: number, priority: number, weight: number): Endpoint {
-  return { address: addressOf("10.0.0.5"), port, priority, weight };
+  return { addresses: [addressOf("10.0.0.5")], port, priority, weight };
 }
 
 function portsOf(endpoints: Endpoint[]): number[] {

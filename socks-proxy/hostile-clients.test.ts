@@ -11,11 +11,13 @@ import { startSilentEndpoint } from "./testing/silent-endpoint.ts";
 /** Whatever a client does, it ends, it says so in one line at most, and the next client is served. */
 
 let bed: ProxyBed;
+/** Milliseconds, as the log's limits read them. */
+let now = 0;
 
 beforeEach(() => open());
 
 async function open(config: Parameters<typeof startBed>[1] = {}): Promise<void> {
-  bed = await startBed([], config);
+  bed = await startBed([], config, { now: () => now });
   const port = await bed.upstream((socket) => socket.pipe(socket));
   bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
 }
@@ -39,7 +41,7 @@ describe("the hand-shake has one time limit as a whole", () => {
     const clients = [await connectRaw(bed.port), await connectRaw(bed.port)];
     clients[0]?.send(greeting);
     await Promise.all(clients.map((client) => client.readToEnd()));
-    expect(bed.lines.filter((line) => line.includes("hand-shake took too long"))).toHaveLength(2);
+    expect(bed.lines.filter((line) => line.includes("hand-shake took too long"))).toHaveLength(1);
     for (const client of clients) client.socket.destroy();
   });
 
@@ -124,12 +126,31 @@ test("other protocols are named to the user", async () => {
     ["\u0016\u0003\u0001", "TLS"],
     ["\u0000", "first octet is 0"],
   ] as const) {
+    now += 1_000;
     const client = await connectRaw(bed.port);
     client.send(Buffer.from(first, "latin1"));
     expect(await client.readToEnd()).toHaveLength(0);
     expect(bed.lines.at(-1)).toContain(named);
     client.socket.destroy();
   }
+});
+
+test("a client that comes again and again gets one line a second, and then their number", async () => {
+  const speakHttp = async () => {
+    const client = await connectRaw(bed.port);
+    client.send(Buffer.from("GET / HTTP/1.1\r\n\r\n"));
+    await client.readToEnd();
+    client.socket.destroy();
+  };
+  now += 1_000;
+  for (let i = 0; i < 5; i++) await speakHttp();
+  now += 1_000;
+  await speakHttp();
+  const lines = bed.lines.filter((line) => line.includes("turned away"));
+  expect(lines).toEqual([
+    expect.stringMatching(/set it to SOCKS5$/),
+    expect.stringMatching(/SOCKS5 \(4 others before it are not shown\)$/),
+  ]);
 });
 
 test("a flood after a refused request is dropped, not kept, and the connection still ends", async () => {

@@ -6,6 +6,7 @@ import type { Destination } from "./wire.ts";
 /** The words of the log: why a connection came to nothing. Payload never gets here. */
 
 const maxFailuresShown = 5;
+const maxPortsShown = 10;
 
 export function destinationText(destination: Destination): string {
   const address = destination.kind === "name" ? destination.name : destination.address;
@@ -28,11 +29,10 @@ export function refusalText(refusal: Refusal): string {
     case "address-type-not-supported":
       return `SOCKS address type ${refusal.addressType} is unknown`;
     case "connect-failed": {
-      const shown = refusal.failures
-        .slice(0, maxFailuresShown)
-        .map(({ endpoint, errno }) => `${formatEndpoint(endpoint)} ${errno}`);
-      const rest = refusal.failures.length - shown.length;
-      return `no connection: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+      const failures = refusal.failures.map(
+        ({ candidate, errno }) => `${formatEndpoint(candidate)} ${errno}`,
+      );
+      return `no connection: ${firstOf(failures, maxFailuresShown)}`;
     }
   }
 }
@@ -53,7 +53,12 @@ export function handshakeText(negotiation: Exclude<Negotiation, { kind: "request
 
 function publishedText(published: number[]): string {
   if (published.length === 0) return "it publishes no TCP port";
-  return `it does not publish this port; it publishes ${published.join(", ")}`;
+  return `it does not publish this port; it publishes ${firstOf(published, maxPortsShown)}`;
+}
+
+function firstOf(list: readonly (string | number)[], most: number): string {
+  const rest = list.length - most;
+  return `${list.slice(0, most).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
 }
 
 function protocolGuess(firstOctet: number): string {

@@ -21,6 +21,14 @@ test("a port in use is a fault that says which, and how to mend it", async () =>
   });
 });
 
+test("faults of listening name the flag the user knows", async () => {
+  const first = await open();
+  const ports = { listenFlag: "--proxy-listen" };
+  for (const listen of [first.proxy.address, { host: "192.0.2.1", port: 0 }]) {
+    await expect(open({ listen }, ports)).rejects.toThrow(/ --proxy-listen$/);
+  }
+});
+
 test("an address that is not this machine's cannot be listened at", async () => {
   const listen = { host: "192.0.2.1", port: 0 };
   await expect(open({ listen })).rejects.toMatchObject({ code: "cannot-listen", retryable: false });
@@ -58,8 +66,11 @@ test("close ends what it relays, what it connects and what it greets, and frees 
   await expect(once(late, "connect")).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
 
-async function open(config: Parameters<typeof startBed>[1] = {}): Promise<ProxyBed> {
-  const bed = await startBed([], config);
+async function open(
+  config: Parameters<typeof startBed>[1] = {},
+  ports: Parameters<typeof startBed>[2] = {},
+): Promise<ProxyBed> {
+  const bed = await startBed([], config, ports);
   beds.push(bed);
   return bed;
 }

@@ -8,6 +8,7 @@ import { BerthError, describeFault } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import { displayName } from "../shared/name.ts";
 import type { ProxyConfig } from "./config.ts";
+import { createLineLimit } from "./line-limit.ts";
 import { type ConnectionContext, serveConnection } from "./server.ts";
 import { systemLookup } from "./system-lookup.ts";
 
@@ -18,11 +19,17 @@ export interface RunningProxy {
   close(): Promise<void>;
 }
 
+export interface ProxyPorts {
+  fetch: typeof fetch;
+  log: Log;
+  /** What the user calls the option `listen`, for faults that are mended by it; `--listen` unless said otherwise. */
+  listenFlag?: string;
+  /** Milliseconds that only ever go up; the process's own clock unless said otherwise. */
+  now?: () => number;
+}
+
 /** Throws a BerthError `port-in-use` or `cannot-listen`. */
-export async function startProxy(
-  config: ProxyConfig,
-  ports: { fetch: typeof fetch; log: Log },
-): Promise<RunningProxy> {
+export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promise<RunningProxy> {
   const { log } = ports;
   const context = contextFrom(config, ports);
   const connections = new Map<Socket, Promise<void>>();
@@ -35,9 +42,12 @@ export async function startProxy(
       .finally(() => connections.delete(client));
     connections.set(client, served);
   });
-  const address = await listen(server, config.listen);
+  const address = await listen(server, config.listen, ports.listenFlag ?? "--listen");
   // Such as EMFILE on accepting: that client is lost, the next may not be.
-  server.on("error", (fault) => log.warn(`a client could not be accepted: ${describeFault(fault)}`));
+  server.on("error", (fault) => {
+    const line = context.lineLimits.turnedAway(`a client could not be accepted: ${describeFault(fault)}`);
+    if (line !== undefined) log.warn(line);
+  });
   const { url } = context.resolvers.doh;
   log.info(`SOCKS5 at ${formatListen(address)}, names of ${displayName(config.zone)} from ${url}`);
 
@@ -51,8 +61,9 @@ export async function startProxy(
   return { address, close: () => (closed ??= close()) };
 }
 
-function contextFrom(config: ProxyConfig, ports: { fetch: typeof fetch; log: Log }): ConnectionContext {
+function contextFrom(config: ProxyConfig, ports: ProxyPorts): ConnectionContext {
   const { zone, outside } = config;
+  const now = ports.now ?? (() => performance.now());
   const resolve = config.resolveTimeout * 1000;
   const doh = { fetch: ports.fetch, url: dohUrl(config.resolver), timeoutMs: resolve };
   return {
@@ -64,6 +75,7 @@ function contextFrom(config: ProxyConfig, ports: { fetch: typeof fetch; log: Log
       idle: config.idleTimeout * 1000,
     },
     log: ports.log,
+    lineLimits: { turnedAway: createLineLimit(1, now), refused: createLineLimit(10, now) },
   };
 }
 
@@ -74,24 +86,24 @@ function dohUrl(resolver: string): string {
   return url.href;
 }
 
-async function listen(server: Server, wanted: ListenAddress): Promise<ListenAddress> {
+async function listen(server: Server, wanted: ListenAddress, flag: string): Promise<ListenAddress> {
   const listening = once(server, "listening");
   server.listen({ host: wanted.host, port: wanted.port });
   try {
     await listening;
   } catch (cause) {
-    throw listenFault(wanted, cause);
+    throw listenFault(wanted, flag, cause);
   }
   const { address, port } = server.address() as AddressInfo;
   return { host: address, port };
 }
 
-function listenFault(wanted: ListenAddress, cause: unknown): BerthError {
+function listenFault(wanted: ListenAddress, flag: string, cause: unknown): BerthError {
   const where = formatListen(wanted);
   const inUse = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
   const message = inUse
-    ? `${where} is in use by another program: end it, or choose another port with --listen`
-    : `cannot listen at ${where}: choose another address with --listen`;
+    ? `${where} is in use by another program: end it, or choose another port with ${flag}`
+    : `cannot listen at ${where}: choose another address with ${flag}`;
   return new BerthError(inUse ? "port-in-use" : "cannot-listen", message, { who: "socks-proxy", cause });
 }
 

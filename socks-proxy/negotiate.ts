@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import {
   encodeMethodSelection,
   Method,
+  type Parsed,
   parseMethods,
   parseRequest,
   type Request,
@@ -22,33 +23,14 @@ export type Negotiation =
  */
 export function negotiate(client: Socket, timeoutMs: number): Promise<Negotiation> {
   const { promise, resolve } = Promise.withResolvers<Negotiation>();
+  const handshake = new Handshake((method) => client.write(encodeMethodSelection(method)));
   const timer = setTimeout(() => finish({ kind: "handshake-timeout" }), timeoutMs);
-  let methodSelected = false;
-  // Never long: both messages together have at most 519 octets, and what one read brings beyond them ends the hand-shake.
-  let unread: Buffer = Buffer.alloc(0);
   client.on("data", take).once("end", leave).once("close", leave);
   return promise;
 
   function take(chunk: Buffer): void {
-    unread = Buffer.concat([unread, chunk]);
-    // A client may send its request without waiting for our choice of method, so both can be in one read.
-    if (!methodSelected && !selectMethod()) return;
-    const request = parseRequest(unread);
-    if (request.kind === "fault") finish(request.fault);
-    if (request.kind !== "value") return;
-    unread = unread.subarray(request.length);
-    finish({ kind: "request", request: request.value });
-  }
-
-  function selectMethod(): boolean {
-    const methods = parseMethods(unread);
-    if (methods.kind === "fault") finish(methods.fault);
-    if (methods.kind !== "value") return false;
-    unread = unread.subarray(methods.length);
-    methodSelected = methods.value.includes(Method.NoAuthentication);
-    client.write(encodeMethodSelection(methodSelected ? Method.NoAuthentication : Method.NoneAcceptable));
-    if (!methodSelected) finish({ kind: "no-acceptable-method" });
-    return methodSelected;
+    const negotiation = handshake.read(chunk);
+    if (negotiation !== undefined) finish(negotiation);
   }
 
   function leave(): void {
@@ -58,7 +40,41 @@ export function negotiate(client: Socket, timeoutMs: number): Promise<Negotiatio
   function finish(negotiation: Negotiation): void {
     clearTimeout(timer);
     client.off("data", take).off("end", leave).off("close", leave).pause();
-    if (unread.length > 0) client.unshift(unread);
+    if (handshake.unread.length > 0) client.unshift(handshake.unread);
     resolve(negotiation);
+  }
+}
+
+class Handshake {
+  /** Never long: both messages together have at most 519 octets, and what one read brings beyond them ends the hand-shake. */
+  unread: Buffer = Buffer.alloc(0);
+  readonly #announce: (method: Method) => void;
+  #methodSelected = false;
+
+  constructor(announce: (method: Method) => void) {
+    this.#announce = announce;
+  }
+
+  /** Undefined while more has to be read. */
+  read(chunk: Buffer): Negotiation | undefined {
+    this.unread = Buffer.concat([this.unread, chunk]);
+    // A client may send its request without waiting for our choice of method, so both can be in one read.
+    if (!this.#methodSelected) {
+      const methods = this.#take(parseMethods);
+      if (methods.kind === "incomplete") return undefined;
+      if (methods.kind === "fault") return methods.fault;
+      this.#methodSelected = methods.value.includes(Method.NoAuthentication);
+      this.#announce(this.#methodSelected ? Method.NoAuthentication : Method.NoneAcceptable);
+      if (!this.#methodSelected) return { kind: "no-acceptable-method" };
+    }
+    const request = this.#take(parseRequest);
+    if (request.kind === "incomplete") return undefined;
+    return request.kind === "fault" ? request.fault : { kind: "request", request: request.value };
+  }
+
+  #take<T>(parse: (bytes: Uint8Array) => Parsed<T>): Parsed<T> {
+    const parsed = parse(this.unread);
+    if (parsed.kind === "value") this.unread = this.unread.subarray(parsed.length);
+    return parsed;
   }
 }

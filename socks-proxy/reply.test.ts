@@ -29,6 +29,6 @@ test.each(table)("%s", (_desc, refusal, rep) => {
 });
 
 function failed(...errnos: string[]): Refusal {
-  const endpoint = { address: addressOf("10.0.0.5"), port: 80, priority: 0, weight: 0 };
-  return { kind: "connect-failed", failures: errnos.map((errno) => ({ endpoint, errno })) };
+  const candidate = { address: addressOf("10.0.0.5"), port: 80 };
+  return { kind: "connect-failed", failures: errnos.map((errno) => ({ candidate, errno })) };
 }

@@ -10,7 +10,7 @@ export type Resolution =
   | { kind: "port-not-published"; published: number[] }
   | { kind: "no-answer"; reason: string };
 
-/** The same port at each address, to be tried in this order: their priorities ascend. */
-export function endpointsInOrder(addresses: Address[], port: number): Endpoint[] {
-  return addresses.map((address, priority) => ({ address, port, priority, weight: 0 }));
+/** The port asked for, at addresses that are to be tried in their order. */
+export function plainEndpoint(addresses: Address[], port: number): Resolution {
+  return { kind: "endpoints", endpoints: [{ addresses, port, priority: 0, weight: 0 }] };
 }

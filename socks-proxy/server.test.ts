@@ -160,6 +160,13 @@ describe("a request that is not granted gets a reply of full length, and then th
     expect(linesAbout("web")).toEqual([expect.stringContaining(`127.0.0.1:${port} ECONNREFUSED`)]);
   });
 
+  test("5: no more than 64 of many endpoints are tried", async () => {
+    const endpoint = { address: "127.0.0.1", port: await closedPort() };
+    bed.resolver.records = serviceRecords("web.berth.internal", 80, Array(70).fill(endpoint));
+    await expectRefusal("web.berth.internal", 80, 5);
+    expect(linesAbout("web")).toEqual([expect.stringMatching(/ECONNREFUSED and 59 more$/)]);
+  });
+
   test("5: the port is not published, and the host's own port of that number is never dialled", async () => {
     let dialled = 0;
     const hostPort = await bed.upstream(() => dialled++);
@@ -173,7 +180,7 @@ describe("a request that is not granted gets a reply of full length, and then th
     expect(linesAbout("web")).toEqual([expect.stringMatching(/^info .*it publishes 443, 8080$/)]);
   });
 
-  test("a name without services is reached at the port asked for", async () => {
+  test("a container host is reached at the port asked for", async () => {
     const port = await bed.upstream((socket) => socket.end("host"));
     bed.resolver.records = [addressRecord("nas.host.berth.internal", "127.0.0.1")];
     const client = await requestName(bed.port, "nas.host.berth.internal", port);

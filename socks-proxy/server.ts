@@ -4,7 +4,8 @@ import { type Address, formatEndpoint, parseAddress } from "../shared/address.ts
 import type { Log } from "../shared/log.ts";
 import { connectFirst } from "./connect.ts";
 import { endpointsFor, type Resolvers } from "./destination.ts";
-import { orderEndpoints } from "./endpoint-order.ts";
+import { candidatesOf } from "./endpoint-order.ts";
+import type { LineLimit } from "./line-limit.ts";
 import { destinationText, handshakeText, refusalText } from "./log-line.ts";
 import { type Negotiation, negotiate } from "./negotiate.ts";
 import { relay } from "./relay.ts";
@@ -15,6 +16,15 @@ export interface ConnectionContext {
   resolvers: Resolvers;
   limits: ConnectionLimits;
   log: Log;
+  lineLimits: LineLimits;
+}
+
+/** What repeats with every attempt of a client, and must not fill the log. */
+export interface LineLimits {
+  /** Clients that did not get as far as a request. */
+  turnedAway: LineLimit;
+  /** Requests that were not granted. */
+  refused: LineLimit;
 }
 
 /** Milliseconds. */
@@ -37,27 +47,27 @@ export async function serveConnection(client: Socket, context: ConnectionContext
   const gone = whenGone(client);
 
   const negotiation = await negotiate(client, limits.handshake);
-  if (negotiation.kind !== "request") return endHandshake(client, negotiation, log);
+  if (negotiation.kind !== "request") return endHandshake(client, negotiation, context);
   const { command, destination } = negotiation.request;
   const shown = destinationText(destination);
   if (command !== Command.Connect)
-    return refuse(client, shown, { kind: "command-not-supported", command }, log);
+    return refuse(client, shown, { kind: "command-not-supported", command }, context);
 
   const resolveSignal = AbortSignal.any([gone, AbortSignal.timeout(limits.resolve)]);
   const resolution = await endpointsFor(destination, resolvers, resolveSignal);
-  if (resolution.kind !== "endpoints") return refuse(client, shown, resolution, log);
+  if (resolution.kind !== "endpoints") return refuse(client, shown, resolution, context);
 
-  const endpoints = orderEndpoints(resolution.endpoints, Math.random);
-  const connection = await connectFirst(endpoints, { timeoutMs: limits.connect, signal: gone });
-  if (connection.kind !== "connected") return refuse(client, shown, connection, log);
+  const candidates = candidatesOf(resolution.endpoints, Math.random);
+  const connection = await connectFirst(candidates, { timeoutMs: limits.connect, signal: gone });
+  if (connection.kind !== "connected") return refuse(client, shown, connection, context);
 
-  const { upstream, endpoint } = connection;
+  const { upstream, candidate } = connection;
   client.write(encodeReply(Rep.Succeeded, boundAddressOf(upstream)));
 
   const relayEnd = await relay(client, upstream, limits.idle);
   const { bytesWritten, bytesRead } = upstream;
   log.debug(
-    `${shown} at ${formatEndpoint(endpoint)}: ${bytesWritten} bytes up, ${bytesRead} down, ${relayEnd}`,
+    `${shown} at ${formatEndpoint(candidate)}: ${bytesWritten} bytes up, ${bytesRead} down, ${relayEnd}`,
   );
 }
 
@@ -73,34 +83,52 @@ function whenGone(client: Socket): AbortSignal {
 async function endHandshake(
   client: Socket,
   negotiation: Exclude<Negotiation, { kind: "request" }>,
-  log: Log,
+  context: ConnectionContext,
 ): Promise<void> {
   switch (negotiation.kind) {
     case "address-type-not-supported":
     case "malformed-request":
-      return refuse(client, "a request", negotiation, log);
+      return refuse(client, "a request", negotiation, context);
     case "no-acceptable-method":
-      log.warn(`a client was turned away: ${handshakeText(negotiation)}`);
+      logTurnedAway(negotiation, context);
       return endConnection(client);
     case "client-gone":
       // Port scans and health checks do no more than this.
-      log.debug(handshakeText(negotiation));
+      context.log.debug(handshakeText(negotiation));
       return endConnection(client);
     case "not-socks5":
     case "handshake-timeout":
-      log.warn(`a client was turned away: ${handshakeText(negotiation)}`);
+      logTurnedAway(negotiation, context);
       client.destroy();
   }
 }
 
-async function refuse(client: Socket, shown: string, refusal: Refusal, log: Log): Promise<void> {
-  const line = `${shown} refused: ${refusalText(refusal)}`;
+function logTurnedAway(
+  negotiation: Parameters<typeof handshakeText>[0],
+  { log, lineLimits }: ConnectionContext,
+): void {
+  const line = lineLimits.turnedAway(`a client was turned away: ${handshakeText(negotiation)}`);
+  if (line !== undefined) log.warn(line);
+}
+
+async function refuse(
+  client: Socket,
+  shown: string,
+  refusal: Refusal,
+  context: ConnectionContext,
+): Promise<void> {
   // Steps that the client's leaving cut short report a refusal as well.
-  if (client.destroyed) log.debug(`${shown}: the client left before a reply`);
-  // A client that asks for ports a name does not have is ordinary; the line is for its user.
-  else if (refusal.kind === "port-not-published") log.info(line);
-  else log.warn(line);
+  if (client.destroyed) context.log.debug(`${shown}: the client left before a reply`);
+  else logRefusal(shown, refusal, context);
   await endConnection(client, encodeReply(replyCodeFor(refusal), unspecified));
+}
+
+function logRefusal(shown: string, refusal: Refusal, { log, lineLimits }: ConnectionContext): void {
+  const line = lineLimits.refused(`${shown} refused: ${refusalText(refusal)}`);
+  if (line === undefined) return;
+  // A client that asks for ports a name does not have is ordinary; the line is for its user.
+  if (refusal.kind === "port-not-published") log.info(line);
+  else log.warn(line);
 }
 
 /**

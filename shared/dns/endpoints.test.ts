@@ -45,12 +45,12 @@ test("an address has the RR type of its family", () => {
 
 test.each([
   [
-    "each address of the target, with its share of the weight",
+    "the addresses of the target, at the port of the SRV RR",
     response(
       [srv("nas.test", 80, 1, 2)],
       [address("nas.test", "10.0.0.5"), address("nas.test", "2001:db8::5")],
     ),
-    ["10.0.0.5:80 1 1", "2001:db8::5:80 1 1"],
+    ["10.0.0.5 2001:db8::5, port 80, 1 2"],
     [],
   ],
   [
@@ -59,19 +59,19 @@ test.each([
       [srv("a.test", 1), srv("b.test", 2)],
       [address("b.test", "10.0.0.2"), address("a.test", "10.0.0.1")],
     ),
-    ["10.0.0.1:1 0 0", "10.0.0.2:2 0 0"],
+    ["10.0.0.1, port 1, 0 0", "10.0.0.2, port 2, 0 0"],
     [],
   ],
   [
     "addresses that came in the answer section",
     response([srv("a.test", 1), address("a.test", "10.0.0.1")]),
-    ["10.0.0.1:1 0 0"],
+    ["10.0.0.1, port 1, 0 0"],
     [],
   ],
   [
     "an address said twice, once",
     response([srv("a.test", 1)], [address("a.test", "10.0.0.1"), address("a.test", "10.0.0.1")]),
-    ["10.0.0.1:1 0 0"],
+    ["10.0.0.1, port 1, 0 0"],
     [],
   ],
   [
@@ -81,13 +81,25 @@ test.each([
     ["a.test."],
   ],
   ["nothing at the target '.'", response([srv(".", 1)]), [], []],
+  ["nothing at port 0", response([srv("a.test", 0)], [address("a.test", "10.0.0.1")]), [], []],
   ["nothing of no answer", response([]), [], []],
 ])("endpoints: %s", (_, answer, endpoints, unresolved) => {
   const found = endpointsFromAnswer(answer);
-  expect(found.endpoints.map((at) => `${at.address}:${at.port} ${at.priority} ${at.weight}`)).toEqual(
-    endpoints,
+  const shown = found.endpoints.map(
+    (at) => `${at.addresses.join(" ")}, port ${at.port}, ${at.priority} ${at.weight}`,
   );
+  expect(shown).toEqual(endpoints);
   expect(found.unresolved).toEqual(unresolved);
+});
+
+test("1,400 SRV RRs to one target of 1,400 addresses are 1,400 endpoints that share one list", () => {
+  const ports = Array.from({ length: 1_400 }, (_, i) => i + 1);
+  const services = ports.map((port) => srv("a.test", port));
+  const addresses = ports.map((i) => address("a.test", `10.0.${i >> 8}.${i & 255}`));
+  const { endpoints } = endpointsFromAnswer(response(services, addresses));
+  expect(endpoints).toHaveLength(1_400);
+  expect(endpoints[0]?.addresses).toHaveLength(1_400);
+  expect(new Set(endpoints.map((endpoint) => endpoint.addresses)).size).toBe(1);
 });
 
 test("addresses are the answer's, not what else came along", () => {

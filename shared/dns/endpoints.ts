@@ -8,11 +8,11 @@ import type { Rdata, Response, RR } from "./message.ts";
 export type Protocol = "tcp" | "udp";
 
 /**
- * Where a client can connect; lower priority first, weight shares the load within a priority (RFC 2782). Weight is per SRV RR: a target
- * with several addresses divides its own among them, so it may be a fraction.
+ * Where a client can connect, as one SRV RR says: at `port` of its target's addresses, of which there is at least one. Lower priority
+ * first, weight shares the load within a priority (RFC 2782).
  */
 export interface Endpoint {
-  address: Address;
+  addresses: readonly Address[];
   port: number;
   priority: number;
   weight: number;
@@ -32,19 +32,21 @@ export function addressRdata(address: Address): Rdata {
   return { type: address.includes(":") ? RRType.AAAA : RRType.A, address };
 }
 
-/** SRV targets joined with their addresses. `unresolved` are the targets whose addresses the answer did not bring along. */
+/**
+ * SRV RRs joined with their targets' addresses; RRs with one target share one list, so that the result is never longer than the answer.
+ * `unresolved` are the targets whose addresses the answer did not bring along.
+ */
 export function endpointsFromAnswer(response: Response): { endpoints: Endpoint[]; unresolved: Name[] } {
   const addresses = addressesByOwner([...response.answer, ...response.additional]);
   const endpoints: Endpoint[] = [];
   const unresolved = new Set<Name>();
   for (const { rdata } of response.answer) {
-    // A target of "." says the service is decidedly not available (RFC 2782).
-    if (rdata.type !== RRType.SRV || rdata.target === ".") continue;
+    // A target of "." says the service is decidedly not available (RFC 2782); at port 0 nobody can be connected to (RFC 6335 §6).
+    if (rdata.type !== RRType.SRV || rdata.target === "." || rdata.port === 0) continue;
     const { priority, weight, port, target } = rdata;
     const found = addresses.get(target);
     if (found === undefined) unresolved.add(target);
-    const share = weight / (found?.length ?? 1);
-    for (const address of found ?? []) endpoints.push({ address, port, priority, weight: share });
+    else endpoints.push({ addresses: found, port, priority, weight });
   }
   return { endpoints, unresolved: [...unresolved] };
 }
@@ -64,12 +66,12 @@ export function servicePortsFromAnswer(response: Response): number[] {
 }
 
 function addressesByOwner(records: RR[]): Map<Name, Address[]> {
-  const byOwner = new Map<Name, Address[]>();
+  const byOwner = new Map<Name, Set<Address>>();
   for (const { name, rdata } of records) {
     if (rdata.type !== RRType.A && rdata.type !== RRType.AAAA) continue;
-    const known = byOwner.get(name) ?? [];
-    if (!known.includes(rdata.address)) known.push(rdata.address);
-    byOwner.set(name, known);
+    const known = byOwner.get(name);
+    if (known === undefined) byOwner.set(name, new Set([rdata.address]));
+    else known.add(rdata.address);
   }
-  return byOwner;
+  return new Map([...byOwner].map(([owner, addresses]) => [owner, [...addresses]]));
 }

@@ -5,7 +5,7 @@ import type { RR } from "../../shared/dns/message.ts";
 import { createLog } from "../../shared/log.ts";
 import { parseName } from "../../shared/name.ts";
 import type { ProxyConfig } from "../config.ts";
-import { type RunningProxy, startProxy } from "../main.ts";
+import { type ProxyPorts, type RunningProxy, startProxy } from "../main.ts";
 import { startResolver, type TestResolver } from "./doh-server.ts";
 
 /** A proxy, its resolver and upstream servers, all on loopback, all closed together. */
@@ -22,6 +22,7 @@ export interface ProxyBed {
 export async function startBed(
   records: RR[] = [],
   config: Partial<{ -readonly [K in keyof ProxyConfig]: ProxyConfig[K] }> = {},
+  ports: Partial<ProxyPorts> = {},
 ): Promise<ProxyBed> {
   const resolver = await startResolver(records);
   const lines: string[] = [];
@@ -38,7 +39,7 @@ export async function startBed(
       idleTimeout: 60,
       ...config,
     },
-    { fetch, log },
+    { fetch, log, ...ports },
   );
   const closers: (() => void)[] = [resolver.close];
   return {
