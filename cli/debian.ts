@@ -26,11 +26,19 @@ export async function missingPackages(packages: string[]): Promise<string[]> {
   return packages.filter((_, index) => !states[index]);
 }
 
-/** Says what will be installed, asks unless `agreed`, and installs it. Throws a BerthError `cannot-install` with the way to mend it. */
-export async function installPackages(packages: string[], why: string, agreed: boolean): Promise<void> {
+/**
+ * Says what will be installed, asks unless `agreed`, and installs it. Throws a BerthError `cannot-install` with the way to mend it, and the
+ * interruption's own once apt has ended: half of an installation cannot be undone.
+ */
+export async function installPackages(
+  packages: string[],
+  why: string,
+  agreed: boolean,
+  interrupted: AbortSignal,
+): Promise<void> {
   if (packages.length === 0) return;
   console.log(`berth: to be installed from Debian (${why}): ${packages.join(" ")}`);
-  if (!agreed && !(await confirm("Install them? [Y/n] "))) {
+  if (!agreed && !(await confirm("Install them? [Y/n] ", interrupted))) {
     throw new BerthError("cannot-install", `nothing was installed; berth needs ${packages.join(", ")}`);
   }
   if (process.getuid?.() !== 0) {
@@ -40,25 +48,34 @@ export async function installPackages(packages: string[], why: string, agreed: b
     );
   }
   const patience = ["-o", "DPkg::Lock::Timeout=600", "-qq"];
-  await apt([...patience, "update"]);
-  await apt([...patience, "-y", "install", "--no-install-recommends", ...packages]);
+  await apt([...patience, "update"], interrupted);
+  await apt([...patience, "-y", "install", "--no-install-recommends", ...packages], interrupted);
 }
 
-async function confirm(question: string): Promise<boolean> {
+async function confirm(question: string, interrupted: AbortSignal): Promise<boolean> {
   if (!process.stdin.isTTY) {
     throw new BerthError("cannot-install", "there is nobody to ask; add --yes to install without asking");
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(question);
+  // At a terminal Ctrl-C comes as this event and not as a signal; Ctrl-D ends the input. Neither is an answer, and so a no.
+  terminal.once("SIGINT", () => {
+    process.stdout.write("\n");
+    terminal.close();
+  });
+  const noAnswer = once(terminal, "close").then(() => "no");
+  const asked = terminal.question(question, { signal: interrupted }).catch(() => "no");
+  const answer = await Promise.race([asked, noAnswer]);
   terminal.close();
   return /^(y.*)?$/i.test(answer.trim());
 }
 
 /** Its output goes to our stderr: stdout is for what the command prints. */
-async function apt(args: string[]): Promise<void> {
+async function apt(args: string[], interrupted: AbortSignal): Promise<void> {
+  interrupted.throwIfAborted();
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const child = spawn("apt-get", args, { env, stdio: ["ignore", process.stderr.fd, "inherit"] });
   const [code] = await once(child, "exit");
+  interrupted.throwIfAborted();
   if (code !== 0)
     throw new BerthError(
       "cannot-install",

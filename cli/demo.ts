@@ -1,12 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
 import { readConfig, switchSchema } from "../shared/config.ts";
 import { dohPath } from "../shared/dns/doh.ts";
 import { describeFault } from "../shared/errors.ts";
 import { displayName, nameBelow } from "../shared/name.ts";
-import type { Command, Running } from "./common.ts";
+import { type AllParts, allPartsOptions, readPartsConfig, startAll } from "./all-parts.ts";
+import { type Command, logOptions, type Running } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { howToUse } from "./how-to-use.ts";
 import { interruption } from "./interruption.ts";
@@ -14,10 +11,12 @@ import { findEngine } from "./local-engine.ts";
 import { fetchThroughProxy, untilAnswered } from "./proof.ts";
 import { type Sample, Samples } from "./samples.ts";
 import { statePaths } from "./state.ts";
-import { type AllParts, allPartsOptions, startAll } from "./up.ts";
+import { makeTemporaryDirectory } from "./temporary-directory.ts";
 
 const options = {
   ...allPartsOptions,
+  // What the parts have to say while all is well would bury the proof.
+  ...logOptions("warn"),
   once: {
     schema: switchSchema,
     help: "end after the proof: exit code 0 if every fetch returned the right page",
@@ -33,7 +32,7 @@ export const demoCommand: Command = {
   options,
   async run(argv) {
     const flags = parseFlags(options, argv);
-    const config = readConfig(options, flags, process.env);
+    const { once, logLevel } = readConfig(options, flags, process.env);
     const started: (() => Promise<void> | void)[] = [];
     const close = async (): Promise<void> => {
       for (const undo of started.splice(0).toReversed()) await undo();
@@ -41,26 +40,28 @@ export const demoCommand: Command = {
     // A signal while it is still starting must undo as much as one later.
     const interrupted = interruption();
     try {
-      const engine = await findEngine(["busybox-static"], config.yes);
+      const state = makeTemporaryDirectory("berth-demo-state-");
+      started.push(() => state.remove());
+      const config = readPartsConfig(flags, process.env, statePaths(state.path));
+      const { isEngineChosen: isChosen, yes: agreed } = config;
+      const wish = { socketPath: config.agent.engine, isChosen, packages: ["busybox-static"], agreed };
+      const engine = await findEngine(wish, interrupted);
       started.push(() => engine.close());
       interrupted.throwIfAborted();
-      const stateDir = mkdtempSync(join(tmpdir(), "berth-demo-state-"));
-      started.push(() => rmSync(stateDir, { recursive: true, force: true }));
-      const logLevel = "logLevel" in flags ? config.logLevel : "warn";
-      const parts = await startAll(flags, engine.socketPath, statePaths(stateDir), logLevel);
+      const parts = await startAll(config, engine.socketPath, logLevel);
       started.push(() => parts.close());
       interrupted.throwIfAborted();
       const samples = new Samples(engine.socketPath);
       started.push(() => samples.remove());
-      const running = await samples.start();
+      const running = await samples.start(interrupted);
       const isProven = await prove(parts, running, interrupted);
-      console.log(howToUse(parts, namesOf(parts, running)));
-      if (!config.once) {
-        console.log("It stays up until Ctrl-C, then removes what it started.");
-        return { close } satisfies Running;
+      if (once) {
+        await close();
+        return isProven ? 0 : 1;
       }
-      await close();
-      return isProven ? 0 : 1;
+      console.log(howToUse(parts, namesOf(parts, running)));
+      console.log("It stays up until Ctrl-C, then removes what it started.");
+      return { close } satisfies Running;
     } catch (fault) {
       await close();
       throw fault;

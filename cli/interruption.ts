@@ -5,9 +5,9 @@ import { BerthError } from "../shared/errors.ts";
 let caught: AbortSignal | undefined;
 
 /**
- * SIGINT and SIGTERM as a value, from the first call on in the place of the process' sudden end: what starts several things checks it
- * between them, because undoing one that is half done misses what it makes afterwards. A second signal ends the process at once, should
- * closing hang.
+ * SIGINT, SIGTERM and SIGHUP as a value, from the first call on in the place of the process' sudden end: what starts several things checks
+ * it between them, because undoing one that is half done misses what it makes afterwards. Should closing hang, a second signal ends the
+ * process at once, with no more than its last resorts (last-resort.ts).
  */
 export function interruption(): AbortSignal {
   caught ??= catchSignals();
@@ -21,12 +21,12 @@ export async function untilInterrupted(): Promise<void> {
 
 function catchSignals(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => {
-      process.once(signal, () => process.exit(1));
-      const message = "interrupted; what it had started is ended again";
-      controller.abort(new BerthError("interrupted", message, { retryable: true }));
-    });
-  }
+  const take = (): void => {
+    if (controller.signal.aborted) process.exit(1);
+    process.stderr.write("berth: ending; press Ctrl-C again to stop at once\n");
+    const message = "interrupted; what it had started is ended again";
+    controller.abort(new BerthError("interrupted", message, { retryable: true }));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, take);
   return controller.signal;
 }

@@ -1,14 +1,12 @@
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import Docker from "dockerode";
 
 import { BerthError } from "../shared/errors.ts";
 import { installPackages, missingPackages } from "./debian.ts";
+import { startOwnEngine } from "./own-engine.ts";
 
 /** A Docker engine this machine's user may use. */
 export interface LocalEngine {
@@ -17,98 +15,104 @@ export interface LocalEngine {
   close(): Promise<void>;
 }
 
+export interface EngineWish {
+  socketPath: string;
+  /** The user named it: then it is this one or none. */
+  isChosen: boolean;
+  /** Debian packages that are needed with any engine. */
+  packages: string[];
+  /** Install without asking. */
+  agreed: boolean;
+}
+
 const standardSocket = "/var/run/docker.sock";
 const enginePatienceMs = 60_000;
 
-/** The engine at DOCKER_HOST or the standard socket; without one, Debian's docker.io, installed if it must be and started. */
-export async function findEngine(packagesBesides: string[], agreed: boolean): Promise<LocalEngine> {
-  const socketPath = process.env.DOCKER_HOST?.replace(/^unix:\/\//, "") || standardSocket;
-  const isThere = await answers(socketPath);
-  const needed = isThere ? packagesBesides : ["docker.io", "iptables", ...packagesBesides];
+/**
+ * The engine that is wished for; where none was chosen and none is there, Debian's docker.io, installed if it must be and started. Throws a
+ * BerthError `no-engine` or `cannot-install` that says what to do, and the interruption's own.
+ */
+export async function findEngine(wish: EngineWish, interrupted: AbortSignal): Promise<LocalEngine> {
+  const { socketPath, isChosen, packages, agreed } = wish;
+  const isThere = await isUsable(socketPath);
+  if (!isThere && isChosen) {
+    const message = `no Docker engine answers at unix://${socketPath}, which DOCKER_HOST or --engine names; start it, or unset that`;
+    throw new BerthError("no-engine", message);
+  }
+  interrupted.throwIfAborted();
+  const needed = isThere ? packages : ["docker.io", "iptables", "iproute2", ...packages];
   const why = isThere ? "the sample services are made of them" : `no Docker engine answers at ${socketPath}`;
-  if (needed.length > 0) await installPackages(await missingPackages(needed), why, agreed);
-  if (isThere) return { socketPath, close: async () => undefined };
+  if (needed.length > 0) await installPackages(await missingPackages(needed), why, agreed, interrupted);
+  interrupted.throwIfAborted();
+  if (isThere) return foreign(socketPath);
   // Installing it starts it where a service manager runs and policy allows.
-  if (await answers(standardSocket)) return { socketPath: standardSocket, close: async () => undefined };
-  return existsSync("/run/systemd/system") ? startService() : startOwn();
+  if (await isUsable(standardSocket)) return foreign(standardSocket);
+  return existsSync("/run/systemd/system") ? startService(interrupted) : startOwn(interrupted);
 }
 
-async function answers(socketPath: string): Promise<boolean> {
-  try {
-    await new Docker({ socketPath, timeout: 5000 }).ping();
-    return true;
-  } catch {
-    return false;
+/** False when nothing is there. Throws a BerthError `no-engine` when something is that cannot be used. */
+export async function isUsable(socketPath: string): Promise<boolean> {
+  const { status, code } = await ping(socketPath);
+  if (status === 200) return true;
+  if (code === "ENOENT" || code === "ECONNREFUSED") return false;
+  if (code === "EACCES" || code === "EPERM") {
+    const message = `a Docker engine is there (${socketPath}), but this user may not use it: add it to the group docker`;
+    throw new BerthError("no-engine", message);
   }
+  const what = code ?? `HTTP ${status}`;
+  const message = `what is at ${socketPath} does not answer as a Docker engine does (${what}); is it running (systemctl status docker)?`;
+  throw new BerthError("no-engine", message);
 }
 
-async function startService(): Promise<LocalEngine> {
-  await promisify(execFile)("systemctl", ["start", "docker"]).catch((cause: unknown) => {
-    throw new BerthError("no-engine", "the Docker service does not start; see journalctl -u docker", {
-      cause,
+function foreign(socketPath: string): LocalEngine {
+  return { socketPath, close: async () => undefined };
+}
+
+/** Not with dockerode, which hides why a connection failed and reads DOCKER_* for itself. */
+async function ping(socketPath: string): Promise<{ status?: number | undefined; code?: string | undefined }> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath, path: "/_ping", timeout: 5000, agent: false });
+    asked.on("response", (response) => {
+      response.resume();
+      resolve({ status: response.statusCode });
     });
+    asked.on("timeout", () => asked.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })));
+    asked.on("error", (fault: NodeJS.ErrnoException) => resolve({ code: fault.code ?? fault.message }));
+    asked.end();
   });
-  await untilReady(standardSocket, () => undefined);
-  return { socketPath: standardSocket, close: async () => undefined };
 }
 
-/** Without a service manager: an engine of our own, on a socket and data root of its own that go with it. */
-async function startOwn(): Promise<LocalEngine> {
-  if (process.getuid?.() !== 0) {
-    throw new BerthError(
-      "no-engine",
-      "no Docker engine runs, and only root can start one; start it, then run this again",
-    );
-  }
-  const directory = mkdtempSync(join(tmpdir(), "berth-engine-"));
-  const at = (name: string) => join(directory, name);
-  const log = openSync(at("log"), "a");
-  const places = [
-    "--data-root",
-    at("data"),
-    "--exec-root",
-    at("exec"),
-    "--pidfile",
-    at("pid"),
-    "-H",
-    `unix://${at("sock")}`,
-  ];
-  const engine = spawn("dockerd", places, { stdio: ["ignore", log, log], detached: true });
-  const fault = (): string | undefined => {
-    if (engine.exitCode === null && engine.signalCode === null && engine.pid !== undefined) return undefined;
-    return readFileSync(at("log"), "utf8").trim().split("\n").at(-1) ?? "it ended at once";
-  };
-  engine.on("error", () => undefined);
-  console.log(`berth: started a Docker engine of its own at ${at("sock")}; it ends with berth`);
-  const close = async (): Promise<void> => {
-    if (fault() === undefined) {
-      engine.kill("SIGTERM");
-      await once(engine, "exit");
-    }
-    await unmountBelow(directory);
-    rmSync(directory, { recursive: true, force: true });
-  };
+async function startService(interrupted: AbortSignal): Promise<LocalEngine> {
+  await promisify(execFile)("systemctl", ["start", "docker"]).catch((cause: unknown) => {
+    // Ctrl-C reaches it as well.
+    interrupted.throwIfAborted();
+    const message = "the Docker service does not start; see journalctl -u docker";
+    throw new BerthError("no-engine", message, { cause });
+  });
+  await untilReady(standardSocket, () => undefined, interrupted);
+  return foreign(standardSocket);
+}
+
+/** Without a service manager: an engine of our own. */
+async function startOwn(interrupted: AbortSignal): Promise<LocalEngine> {
+  const engine = startOwnEngine();
   try {
-    await untilReady(at("sock"), fault);
+    await untilReady(engine.socketPath, engine.fault, interrupted);
+    return engine;
   } catch (fault) {
-    await close();
+    await engine.close();
     throw fault;
   }
-  return { socketPath: at("sock"), close };
 }
 
-/** Where mounts are private, dockerd leaves its own bind mount of the data root behind. */
-async function unmountBelow(directory: string): Promise<void> {
-  const mounts = readFileSync("/proc/mounts", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[1] ?? "");
-  const ours = mounts.filter((path) => path.startsWith(`${directory}/`));
-  for (const path of ours.toReversed()) await promisify(execFile)("umount", ["-l", path]);
-}
-
-async function untilReady(socketPath: string, fault: () => string | undefined): Promise<void> {
+async function untilReady(
+  socketPath: string,
+  fault: () => string | undefined,
+  interrupted: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + enginePatienceMs;
-  while (!(await answers(socketPath))) {
+  while ((await ping(socketPath)).status !== 200) {
+    interrupted.throwIfAborted();
     const reason = fault();
     if (reason !== undefined)
       throw new BerthError("no-engine", `the Docker engine does not start: ${reason}`);

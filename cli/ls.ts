@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { z } from "zod";
 
 import { formatEndpoint } from "../shared/address.ts";
@@ -7,7 +8,7 @@ import { BerthError } from "../shared/errors.ts";
 import { displayName } from "../shared/name.ts";
 import type { HostList, ServiceList } from "../shared/registry-views.ts";
 import { listHosts, listServices } from "../shared/resolver-client.ts";
-import { type Command, caOption } from "./common.ts";
+import { type Command, caOption } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { statePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
@@ -38,26 +39,45 @@ export const lsCommand: Command = {
     const access = {
       fetch: fetchTrusting(config.ca ?? paths.caFile, config.ca !== undefined),
       url: config.resolver,
-      token: readToken(config.tokenFile),
+      token: readToken(config.tokenFile, config.tokenFile === paths.readerTokenFile),
       timeoutMs: 10_000,
     };
     if (!config.problems) {
-      console.log(serviceLines(await listServices(access)).join("\n"));
+      const services = await listServices(access).catch(askWhetherItRuns);
+      console.log(serviceLines(services).join("\n"));
       return 0;
     }
-    const lines = problemLines(await listHosts(access));
+    const lines = problemLines(await listHosts(access).catch(askWhetherItRuns));
     console.log(lines.length === 0 ? "no problems" : lines.join("\n"));
     return lines.length === 0 ? 0 : 1;
   },
 };
 
-function readToken(file: string): string {
+/** `isOwn`: it is where a resolver of this machine would keep it. Throws a BerthError `bad-config` without a word of what the file holds. */
+export function readToken(file: string, isOwn: boolean): string {
+  let text: string;
   try {
-    return readFileSync(file, "utf8").trim();
+    text = readFileSync(file, "utf8").trim();
   } catch (cause) {
-    const mend = "name the file with --token-file; the resolver keeps reader.token in its state directory";
-    throw new BerthError("bad-config", `cannot read the token (${mend})`, { who: file, cause });
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    if (isOwn && isMissing) throw new BerthError("bad-config", noResolverHere(dirname(file)), { who: file });
+    throw new BerthError("bad-config", `cannot read the token (${tokenMend})`, { who: file, cause });
   }
+  // A header takes visible ASCII only; fetch would say so with the token in its message.
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw new BerthError("bad-config", `the token file ${file} holds no token (${tokenMend})`, { who: file });
+}
+
+const tokenMend = "name the file with --token-file; the resolver keeps reader.token in its state directory";
+
+function noResolverHere(directory: string): string {
+  return `no resolver was started on this machine (${directory}); berth up starts one, --resolver and --token-file name another`;
+}
+
+function askWhetherItRuns(fault: unknown): never {
+  if (!(fault instanceof BerthError) || fault.code !== "resolver-unreachable") throw fault;
+  const { code, who, retryable, cause } = fault;
+  throw new BerthError(code, `${fault.message}; is it running?`, { who, retryable, cause });
 }
 
 /** Names and ports come from container labels: they were checked by the schema, so nothing here can forge a line. */
@@ -85,6 +105,6 @@ export function problemLines({ hosts }: HostList): string[] {
 
 /** A problem quotes what a label said; a terminal must not obey it. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what must not pass
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  // Control characters, line and paragraph separators, and what reorders or hides text around it.
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
 import { BerthError, describeFault } from "../shared/errors.ts";
-import type { Command, Running } from "./common.ts";
+import type { Command, Running } from "./command.ts";
 import { demoCommand } from "./demo.ts";
 import { helpFor } from "./flags.ts";
 import { untilInterrupted } from "./interruption.ts";
@@ -20,12 +20,15 @@ const commands: Record<string, Command> = {
   test: testCommand,
 };
 
+// A reader that goes away (head, a closed terminal) must not end us before we have taken back what we started.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main([name = "help", ...argv]: string[]): Promise<number> {
   if (name === "help" || name === "--help" || name === "-h") return print(overview());
   if (name === "version" || name === "--version") return print(version());
-  const command = commands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) return complain(`there is no command "${name}"; berth help lists them`, 2);
   if (argv.includes("--help") || argv.includes("-h")) return print(helpOf(name, command));
   try {
@@ -47,8 +50,10 @@ async function runUntilSignal(running: Running): Promise<number> {
 function overview(): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
   return `berth: names for services in containers\n\nUsage: berth COMMAND [FLAGS]\n\n${rows.join("\n")}
+  install   install berth's npm packages, and nothing else
   help      this list; berth COMMAND --help lists a command's flags
-  version   berth's version\n\nEvery flag can be given as BERTH_ITS_NAME in the environment instead.`;
+  version   berth's version\n\nEvery flag can be given as BERTH_ITS_NAME in the environment instead;
+BERTH_STATE_DIR is the directory below which all parts keep theirs.`;
 }
 
 function helpOf(name: string, { summary, options }: Command): string {

@@ -4,16 +4,17 @@ import { resolverOptions } from "../resolver/config.ts";
 import { startResolver } from "../resolver/node.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { readConfig } from "../shared/config.ts";
+import { displayName } from "../shared/name.ts";
 import { proxyOptions } from "../socks-proxy/config.ts";
 import { startProxy } from "../socks-proxy/main.ts";
-import { type Command, caOption, commonOptions, logFor } from "./common.ts";
+import { type Command, caOption, logFor, logOptions } from "./command.ts";
 import { parseFlags } from "./flags.ts";
-import { statePaths } from "./state.ts";
+import { partEnvironment, statePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
 
 /** The three parts of berth, each as a process of its own. */
 
-const resolverCommandOptions = { ...resolverOptions, ...commonOptions };
+const resolverCommandOptions = { ...resolverOptions, ...logOptions("info") };
 export const resolverCommand: Command = {
   summary: "answer for the zone: push API and DNS over HTTPS",
   options: resolverCommandOptions,
@@ -22,19 +23,19 @@ export const resolverCommand: Command = {
     const config = readConfig(
       resolverCommandOptions,
       parseFlags(resolverCommandOptions, argv),
-      process.env,
+      partEnvironment(),
       defaults,
     );
     const log = logFor("resolver", config.logLevel);
     const resolver = await startResolver(config, log);
     const { host, port } = resolver.address;
-    log.info(`https://${formatEndpoint({ address: host, port })} answers for ${config.zone}`);
+    log.info(`https://${formatEndpoint({ address: host, port })} answers for ${displayName(config.zone)}`);
     log.info(`certificate authority: ${resolver.caFile}; agents' token: ${resolver.agentTokenFile}`);
     return resolver;
   },
 };
 
-const agentCommandOptions = { ...agentOptions, ...caOption, ...commonOptions };
+const agentCommandOptions = { ...agentOptions, ...caOption, ...logOptions("info") };
 export const agentCommand: Command = {
   summary: "publish this host's containers to a resolver",
   options: agentCommandOptions,
@@ -44,7 +45,7 @@ export const agentCommand: Command = {
     const config = readConfig(
       agentCommandOptions,
       parseFlags(agentCommandOptions, argv),
-      process.env,
+      partEnvironment(),
       defaults,
     );
     const log = logFor("agent", config.logLevel);
@@ -56,7 +57,7 @@ export const agentCommand: Command = {
   },
 };
 
-const proxyCommandOptions = { ...proxyOptions, ...caOption, ...commonOptions };
+const proxyCommandOptions = { ...proxyOptions, ...caOption, ...logOptions("info") };
 export const proxyCommand: Command = {
   summary: "take SOCKS5 clients on loopback and connect them by name",
   options: proxyCommandOptions,

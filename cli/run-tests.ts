@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-import type { Command } from "./common.ts";
+import type { Command } from "./command.ts";
 import { installPackages, missingPackages } from "./debian.ts";
+import { interruption } from "./interruption.ts";
 
 /** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients. */
 const testPackages = [
@@ -24,9 +25,11 @@ export const testCommand: Command = {
   summary: "install what the tests need, then run them all",
   options: {},
   async run(argv) {
-    await installPackages(await missingPackages(testPackages), "the tests start them", true);
+    const interrupted = interruption();
+    await installPackages(await missingPackages(testPackages), "the tests start them", true, interrupted);
     const root = new URL("..", import.meta.url);
     const npm = spawn("npm", ["test", "--", ...argv], { cwd: root, stdio: "inherit" });
+    interrupted.addEventListener("abort", () => npm.kill("SIGTERM"), { once: true });
     const [code] = await once(npm, "exit");
     return code ?? 1;
   },

@@ -10,7 +10,9 @@ export interface StatePaths {
   readerTokenFile: string;
 }
 
-/** Below `base`; without one below systemd's STATE_DIRECTORY, /var/lib/berth for root, or the user's own state directory. */
+/**
+ * Below `base`; without one below BERTH_STATE_DIR, systemd's STATE_DIRECTORY, /var/lib/berth for root, or the user's own state directory.
+ */
 export function statePaths(base = standardBase()): StatePaths {
   const resolver = join(base, "resolver");
   return {
@@ -23,8 +25,17 @@ export function statePaths(base = standardBase()): StatePaths {
 }
 
 function standardBase(): string {
-  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
+  const { BERTH_STATE_DIR, STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
+  if (BERTH_STATE_DIR) return BERTH_STATE_DIR;
   if (STATE_DIRECTORY) return STATE_DIRECTORY;
   if (process.getuid?.() === 0) return "/var/lib/berth";
   return join(XDG_STATE_HOME || join(homedir(), ".local", "state"), "berth");
+}
+
+/**
+ * The environment as the options of one part may read it. Theirs is --state-dir, one part's own directory; BERTH_STATE_DIR is the base of
+ * all parts', so that each command finds what another keeps there.
+ */
+export function partEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, BERTH_STATE_DIR: undefined };
 }

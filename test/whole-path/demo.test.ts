@@ -1,11 +1,14 @@
-import { readdirSync, readlinkSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Engine, startEngine } from "../testbed/engine.ts";
 import { mountsBelow } from "../testbed/engine-traces.ts";
-import { netnsPath, startProcess } from "../testbed/process.ts";
+import { importSampleImage } from "../testbed/image.ts";
+import { startProcess } from "../testbed/process.ts";
 import type { StartedProcess } from "../testbed/started-process.ts";
 import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts";
 import { until } from "../testbed/wait.ts";
+import { processesIn } from "./netns-processes.ts";
 import { berth } from "./parts.ts";
 
 describe("berth demo, on an engine that is there", () => {
@@ -47,18 +50,76 @@ describe("berth demo, on an engine that is there", () => {
     await expectNothingLeft();
   });
 
-  it("leaves nothing behind when it is ended after the proof", async () => {
-    const demo = startDemo();
-    await demo.waitForLine(/stays up until Ctrl-C/, 90_000);
-    expect(await demo.stop("SIGINT", 60_000)).toEqual({ code: 0, signal: null });
+  it.each(["SIGINT", "SIGHUP"] as const)(
+    "leaves nothing behind when %s ends it after the proof",
+    async (signal) => {
+      const demo = startDemo();
+      await demo.waitForLine(/stays up until Ctrl-C/, 90_000);
+      expect(await demo.stop(signal, 60_000)).toEqual({ code: 0, signal: null });
+      expect(demo.lines).toContain("berth: ending; press Ctrl-C again to stop at once");
+      await expectNothingLeft();
+    },
+  );
+
+  it("leaves nothing behind when nobody reads what it prints", async () => {
+    const code = join(tmp.path, "code");
+    const line = `{ ${berth("demo", "--yes", "--once").join(" ")}; echo $? >${code}; } 2>&1 | true`;
+    const demo = startProcess(["sh", "-c", line], { netns: engine.netns, env: environment(), name: "demo" });
+    await until("it to end", () => existsSync(code) && readFileSync(code, "utf8") !== "", fine);
+    await demo.exited;
+    expect(readFileSync(code, "utf8")).toBe("0\n");
+    rmSync(code);
+    await expectNothingLeft();
+  });
+
+  it("leaves alone what others have on the engine, and another demo's samples", async () => {
+    await importSampleImage(engine);
+    const imagesBefore = await images();
+    await engine.runContainer({ name: "shop-web-1", labels: { "berth-demo": "mine" }, publish: ["80"] });
+    const first = startDemo();
+    await first.waitForLine(/stays up until Ctrl-C/, 90_000);
+    const second = startDemo("--once", "--listen", "127.0.0.1:18053", "--proxy-listen", "127.0.0.1:11080");
+    expect(await second.exited, second.tail()).toEqual({ code: 0, signal: null });
+    expect(await containers()).toHaveLength(4);
+    expect(first.lines).toContainEqual(
+      expect.stringContaining(`http://berth-hello-${first.pid}.berth.internal/  ->`),
+    );
+    expect(await first.stop("SIGINT", 60_000)).toEqual({ code: 0, signal: null });
+    expect(await containers()).toHaveLength(1);
+    expect(await images()).toEqual(imagesBefore);
+    expect(readdirSync(tmp.path)).toEqual([]);
+  });
+
+  it("removes the samples of a demo that was killed", async () => {
+    const killed = startDemo();
+    await killed.waitForLine(/stays up until Ctrl-C/, 90_000);
+    await killed.kill9();
+    expect(await containers()).toHaveLength(3);
+    const next = startDemo("--once");
+    expect(await next.exited, next.tail()).toEqual({ code: 0, signal: null });
+    expect(await containers()).toEqual([]);
+    expect(await images()).toEqual(before.images);
+  });
+
+  it("uses no state but its own", async () => {
+    const demo = startProcess(berth("demo", "--yes", "--once"), {
+      netns: engine.netns,
+      env: { ...environment(), BERTH_STATE_DIR: join(tmp.path, "users") },
+      name: "demo",
+    });
+    expect(await demo.exited, demo.tail()).toEqual({ code: 0, signal: null });
     await expectNothingLeft();
   });
 
   const fine = { timeoutMs: 60_000, everyMs: 5 };
 
   function startDemo(...flags: string[]): StartedProcess {
-    const env = { DOCKER_HOST: `unix://${engine.socketPath}`, TMPDIR: tmp.path, STATE_DIRECTORY: tmp.path };
-    return startProcess(berth("demo", "--yes", ...flags), { netns: engine.netns, env, name: "demo" });
+    const options = { netns: engine.netns, env: environment(), name: "demo" };
+    return startProcess(berth("demo", "--yes", ...flags), options);
+  }
+
+  function environment(): Record<string, string> {
+    return { DOCKER_HOST: `unix://${engine.socketPath}`, TMPDIR: tmp.path, STATE_DIRECTORY: tmp.path };
   }
 
   async function expectNothingLeft(): Promise<void> {
@@ -87,18 +148,4 @@ describe("berth demo, on an engine that is there", () => {
 
 function linesOf(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");
-}
-
-function processesIn(netns: string): string[] {
-  const own = `net:[${statSync(netnsPath(netns)).ino}]`;
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && netnsOf(name) === own);
-}
-
-/** Undefined for a process that has just ended. */
-function netnsOf(pid: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/net`);
-  } catch {
-    return undefined;
-  }
 }

@@ -69,6 +69,12 @@ describe("what fails says so, and recovers by itself", () => {
     expect(taken).toMatchObject({ code: 2, stdout: "" });
     expect(linesOf(taken.stderr)).toEqual([expect.stringMatching(/^berth: .*in use.*--listen/)]);
 
+    const up = ["--listen", "127.0.0.1:0", "--proxy-listen", proxyAddress];
+    const env = { BERTH_STATE_DIR: join(dir, "up"), DOCKER_HOST: `unix://${engineOf(world).socketPath}` };
+    const takenByUp = await runBerth(["up", "--log-level", "error", ...up], { netns: client.netns, env });
+    expect(takenByUp).toMatchObject({ code: 2, stdout: "" });
+    expect(linesOf(takenByUp.stderr)).toEqual([expect.stringMatching(/^berth: .*in use.*--proxy-listen/)]);
+
     const proxy = ["--listen", proxyAddress, "--ca", resolver.caFile];
     const takenToo = await runBerth(["proxy", ...proxy], { netns: client.netns });
     expect(takenToo).toMatchObject({ code: 2, stdout: "" });
@@ -83,6 +89,14 @@ describe("what fails says so, and recovers by itself", () => {
     [["proxy", "--resolver", "http://10.77.0.250"], /--resolver .*https/],
     [["agent", "--advertise", "127.0.0.1", "--resolver", "https://10.77.0.250"], /--advertise.*127\.0\.0\.1/],
     [["sail"], /no command "sail"/],
+    [["constructor"], /no command "constructor"/],
+    [["resolver", "--state-dir", "/etc/hostname/x"], /state directory \/etc\/hostname\/x .*--state-dir/],
+    [["agent", "--ca", "/etc/hostname"], /--ca \/etc\/hostname: holds no certificate/],
+    [["ls"], /no resolver was started on this machine/],
+    [["up", "--listen", "0.0.0.0:8053"], /--listen .*one of this machine's addresses/],
+    [["up", "--engine", "unix:///nowhere/sock"], /no Docker engine answers at unix:\/\/\/nowhere\/sock/],
+    [["demo", "--engine", "tcp://127.0.0.1:2375"], /not a unix socket/],
+    [["demo", "--listen", "nowhere"], /--listen .*not host:port/],
   ])("berth %j ends with code 2 and one line that says why", async (args, why) => {
     const env = { STATE_DIRECTORY: join(world.dir, "unused") };
     const { code, stdout, stderr } = await runBerth(args, { netns: world.client.netns, env });

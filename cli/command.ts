@@ -3,15 +3,18 @@ import { z } from "zod";
 import type { Option } from "../shared/config.ts";
 import { createLog, type Log, type LogLevel, logLevels } from "../shared/log.ts";
 
-export const commonOptions = {
-  logLevel: {
-    schema: z
-      .enum(logLevels, { error: `one of ${logLevels.join(", ")}` })
-      .default("info") as z.ZodType<LogLevel>,
-    value: "LEVEL",
-    help: "debug, info, warn or error (info)",
-  },
-} satisfies Record<string, Option<unknown>>;
+/** How much a command says on stderr, where a person looks at it. */
+export function logOptions(standard: LogLevel) {
+  return {
+    logLevel: {
+      schema: z
+        .enum(logLevels, { error: `one of ${logLevels.join(", ")}` })
+        .default(standard) as z.ZodType<LogLevel>,
+      value: "LEVEL",
+      help: `debug, info, warn or error (${standard})`,
+    },
+  } satisfies Record<string, Option<unknown>>;
+}
 
 export const caOption = {
   ca: {

@@ -1,0 +1,117 @@
+import { type AgentConfig, agentOptions } from "../agent/config.ts";
+import { startAgent } from "../agent/main.ts";
+import { type ResolverConfig, resolverOptions } from "../resolver/config.ts";
+import { startResolver } from "../resolver/node.ts";
+import { formatEndpoint, isUnspecified, parseAddress } from "../shared/address.ts";
+import { type ListenAddress, type Option, readConfig } from "../shared/config.ts";
+import type { LogLevel } from "../shared/log.ts";
+import type { Name } from "../shared/name.ts";
+import { type ProxyConfig, proxyOptions } from "../socks-proxy/config.ts";
+import { startProxy } from "../socks-proxy/main.ts";
+import { logFor, type Running, yesOption } from "./command.ts";
+import type { StatePaths } from "./state.ts";
+import { fetchTrusting } from "./trust.ts";
+
+/** Agent and proxy are told to come to where the resolver listens, and "every address" is none that one can connect to. */
+const reachableListen: typeof resolverOptions.listen.schema = resolverOptions.listen.schema.refine(
+  ({ host }) => {
+    const address = parseAddress(host);
+    return address === undefined || !isUnspecified(address);
+  },
+  "listen on one of this machine's addresses, such as 127.0.0.1:8053; on several machines run the parts one by one (README)",
+);
+
+/** What `up` and `demo` let a user choose; everything else is wired from one part to the next. */
+export const allPartsOptions = {
+  zone: resolverOptions.zone,
+  listen: {
+    schema: reachableListen,
+    value: "HOST:PORT",
+    help: "where the resolver serves https (127.0.0.1:8053)",
+  },
+  proxyListen: {
+    ...proxyOptions.listen,
+    help: "where the proxy takes SOCKS5 clients (127.0.0.1:1080)",
+  },
+  engine: agentOptions.engine,
+  hostLabel: agentOptions.hostLabel,
+  outside: proxyOptions.outside,
+  ...yesOption,
+} satisfies Record<string, Option<unknown>>;
+
+type Flags = Record<string, string | boolean>;
+type Environment = Record<string, string | undefined>;
+
+/** What each part is to do, but for what only the resolver's start can tell. */
+export interface PartsConfig {
+  resolver: ResolverConfig;
+  agent: AgentConfig;
+  proxy: ProxyConfig;
+  /** The user named the engine: no other will do. */
+  isEngineChosen: boolean;
+  yes: boolean;
+}
+
+/** Reads everything before anything is started. Throws a BerthError `bad-config` that names the flags as `up` and `demo` have them. */
+export function readPartsConfig(flags: Flags, env: Environment, paths: StatePaths): PartsConfig {
+  const { yes } = readConfig(allPartsOptions, flags, env);
+  const resolverFlags = { ...pick(flags, "zone", "listen"), stateDir: paths.resolver };
+  const agentFlags = {
+    ...pick(flags, "zone", "hostLabel", "engine"),
+    stateDir: paths.agent,
+    tokenFile: paths.agentTokenFile,
+  };
+  // BERTH_LISTEN is the resolver's here.
+  const proxyEnv = { ...env, BERTH_LISTEN: env.BERTH_PROXY_LISTEN };
+  const { proxyListen } = flags;
+  const proxyFlags = {
+    ...pick(flags, "zone", "outside"),
+    ...(proxyListen === undefined ? {} : { listen: proxyListen }),
+  };
+  return {
+    resolver: readConfig(resolverOptions, resolverFlags, env),
+    agent: readConfig(agentOptions, agentFlags, env),
+    proxy: readConfig(proxyOptions, proxyFlags, proxyEnv),
+    isEngineChosen: Boolean(flags.engine ?? (env.BERTH_ENGINE || env.DOCKER_HOST)),
+    yes,
+  };
+}
+
+function pick(flags: Flags, ...keys: string[]): Flags {
+  return Object.fromEntries(Object.entries(flags).filter(([key]) => keys.includes(key)));
+}
+
+export interface AllParts extends Running {
+  zone: Name;
+  resolver: ListenAddress;
+  resolverUrl: string;
+  proxy: ListenAddress;
+  caFile: string;
+  fetch: typeof fetch;
+}
+
+/** Starts the three parts, the agent on the engine at `engine`; what was started is closed again when a later part cannot start. */
+export async function startAll(config: PartsConfig, engine: string, logLevel: LogLevel): Promise<AllParts> {
+  const started: Running[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of started.toReversed()) await part.close();
+  };
+  try {
+    const resolver = await startResolver(config.resolver, logFor("resolver", logLevel));
+    started.push(resolver);
+    const { address, caFile } = resolver;
+    const resolverUrl = `https://${formatEndpoint({ address: address.host, port: address.port })}`;
+    const fetch = fetchTrusting(caFile, true);
+    const agentConfig = { ...config.agent, engine, resolver: resolverUrl };
+    started.push(await startAgent(agentConfig, { fetch, log: logFor("agent", logLevel) }));
+    const proxyConfig = { ...config.proxy, resolver: resolverUrl };
+    const proxyPorts = { fetch, log: logFor("proxy", logLevel), listenFlag: "--proxy-listen" };
+    const proxy = await startProxy(proxyConfig, proxyPorts);
+    started.push(proxy);
+    const { zone } = config.resolver;
+    return { zone, resolver: address, resolverUrl, proxy: proxy.address, caFile, fetch, close };
+  } catch (fault) {
+    await close();
+    throw fault;
+  }
+}

@@ -1,0 +1,70 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+
+const daemons = new Set(["dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim", "runc"]);
+
+/**
+ * Kills every process of the engine that works below `directory`: its daemons, and all that these started, containers among them. A daemon
+ * that is killed leaves its shims behind, and a shim its container, so each is looked for; repeated, since one may start another meanwhile.
+ */
+export function killProcessesOf(directory: string): void {
+  for (let round = 0; round < 100; round++) {
+    const pids = processesOf(readProcesses(), directory);
+    if (pids.length === 0) return;
+    for (const pid of pids) kill(pid);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+}
+
+/** Where mounts are private, dockerd leaves its own bind mount of the data root behind. The deepest is unmounted first. */
+export function unmountBelow(directory: string): void {
+  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+  const ours = mounts
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(`${directory}/`));
+  for (const path of ours.toReversed()) spawnSync("umount", ["-l", path]);
+}
+
+export interface ProcessEntry {
+  pid: number;
+  parent: number;
+  argv: string[];
+}
+
+/** By program and argument: an editor that shows the engine's log names the directory as well. */
+export function processesOf(all: ProcessEntry[], directory: string): number[] {
+  const found = new Set<number>();
+  const isDaemon = ({ argv: [program = "", ...args] }: ProcessEntry) =>
+    daemons.has(basename(program)) && args.some((arg) => arg.includes(`${directory}/`));
+  let added = all.filter(isDaemon);
+  while (added.length > 0) {
+    for (const { pid } of added) found.add(pid);
+    added = all.filter(({ pid, parent }) => found.has(parent) && !found.has(pid));
+  }
+  return [...found];
+}
+
+function readProcesses(): ProcessEntry[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.flatMap((pid) => {
+    try {
+      const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      // The program's name, in parentheses, may hold anything: fields count from the last one on.
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return state === "Z" ? [] : [{ pid: Number(pid), parent: Number(parent), argv }];
+    } catch {
+      // It ended while we looked.
+      return [];
+    }
+  });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended between the look and the kill.
+  }
+}
