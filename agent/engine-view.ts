@@ -7,7 +7,7 @@ import { problemOf } from "./problem.ts";
 import type { Site } from "./site.ts";
 
 /**
- * What may be said about an engine's containers at some moment (decision 2):
+ * What may be said about an engine's containers at some moment:
  *
  *   last good read                        | what is declared
  *   none yet                              | nothing at all, not even an empty set

@@ -62,7 +62,7 @@ export class Reconciler {
     await Promise.all([this.#watch.run(), this.#keeper.run()]);
   }
 
-  /** Ends timers, the event stream and requests under way. Withdraws nothing: the lease carries the names (decision 4). */
+  /** Ends timers, the event stream and requests under way. Withdraws nothing: the lease carries the names. */
   close(): void {
     this.#closing.abort();
     this.#cancelGrace();

@@ -1,5 +1,5 @@
 /**
- * Tells this process' requests from those of others with the same host key, and the newer ones from the older (decision 5). A process
+ * Tells this process' requests from those of others with the same host key, and the newer ones from the older. A process
  * may raise its epoch once, before its first push is taken: so a restarted agent takes over from its predecessor at once, and of two
  * machines with one key the later one wins, and the earlier one stops, for good and not in turns.
  */

@@ -63,7 +63,7 @@ export function compileHost(host: HostRecord, bindings: Binding[], rules: Compil
   return [...entries.values()];
 }
 
-/** By protocol and service port, aliases included; of each only the instances that are ready, unless none is (DESIGN: unhealthy ones are a last resort). */
+/** By protocol and service port, aliases included; of each only the instances that are ready, unless none is: unhealthy ones are a last resort. */
 function servicesOf(placed: Placed[]): Map<string, Placed[]> {
   const services = Map.groupBy(placed, ({ binding }) => `${binding.protocol} ${binding.servicePort}`);
   for (const alias of httpAliases(placed.map(({ binding }) => binding))) {
