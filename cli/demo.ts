@@ -54,12 +54,14 @@ export const demoCommand: Command = {
       const samples = new Samples(engine.socketPath);
       started.push(() => samples.remove());
       const running = await samples.start(interrupted);
+      const names = namesOf(parts, running);
+      console.log(`\nNames     ${names.join("  ")}${howToUse(parts, names)}`);
       const isProven = await prove(parts, running, interrupted);
       if (once) {
         await close();
+        console.log("Everything it had started is removed again; without --once it stays up.");
         return isProven ? 0 : 1;
       }
-      console.log(howToUse(parts, namesOf(parts, running)));
       console.log("It stays up until Ctrl-C, then removes what it started.");
       return { close } satisfies Running;
     } catch (fault) {

@@ -31,6 +31,14 @@ describe("berth demo, on an engine that is there", () => {
     expect(await demo.exited, demo.tail()).toEqual({ code: 0, signal: null });
     expect(demo.lines).toContainEqual(expect.stringContaining("http://web.shop.berth.internal/  ->"));
     expect(demo.lines).toContainEqual(expect.stringContaining("http://berth-hello.berth.internal/  ->"));
+    for (const line of [
+      "Names     web.shop.berth.internal  berth-hello.berth.internal",
+      "curl --socks5-hostname 127.0.0.1:1080 http://web.shop.berth.internal/",
+      "chromium --proxy-server=socks5://127.0.0.1:1080",
+      "_80._tcp.web.shop.berth.internal SRV",
+    ]) {
+      expect(demo.lines).toContainEqual(expect.stringContaining(line));
+    }
     await expectNothingLeft();
   });
 
