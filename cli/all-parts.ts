@@ -11,6 +11,7 @@ import { startProxy } from "../socks-proxy/main.ts";
 import { logFor, type Running, yesOption } from "./command.ts";
 import type { StatePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
+import { undoAll } from "./undo.ts";
 
 /** Agent and proxy are told to come to where the resolver listens, and "every address" is none that one can connect to. */
 const reachableListen: typeof resolverOptions.listen.schema = resolverOptions.listen.schema.refine(
@@ -61,8 +62,9 @@ export function readPartsConfig(flags: Flags, env: Environment, paths: StatePath
     stateDir: paths.agent,
     tokenFile: paths.agentTokenFile,
   };
-  // BERTH_LISTEN is the resolver's here.
-  const proxyEnv = { ...env, BERTH_LISTEN: env.BERTH_PROXY_LISTEN };
+  // The resolver is the one that is started here, whatever other commands are told; and BERTH_LISTEN is its own.
+  const agentEnv = { ...env, BERTH_RESOLVER: undefined };
+  const proxyEnv = { ...agentEnv, BERTH_LISTEN: env.BERTH_PROXY_LISTEN };
   const { proxyListen } = flags;
   const proxyFlags = {
     ...pick(flags, "zone", "outside"),
@@ -70,7 +72,7 @@ export function readPartsConfig(flags: Flags, env: Environment, paths: StatePath
   };
   return {
     resolver: readConfig(resolverOptions, resolverFlags, env),
-    agent: readConfig(agentOptions, agentFlags, env),
+    agent: readConfig(agentOptions, agentFlags, agentEnv),
     proxy: readConfig(proxyOptions, proxyFlags, proxyEnv),
     isEngineChosen: Boolean(flags.engine ?? (env.BERTH_ENGINE || env.DOCKER_HOST)),
     yes,
@@ -92,22 +94,21 @@ export interface AllParts extends Running {
 
 /** Starts the three parts, the agent on the engine at `engine`; what was started is closed again when a later part cannot start. */
 export async function startAll(config: PartsConfig, engine: string, logLevel: LogLevel): Promise<AllParts> {
-  const started: Running[] = [];
-  const close = async (): Promise<void> => {
-    for (const part of started.toReversed()) await part.close();
-  };
+  const started: (() => Promise<void>)[] = [];
+  const close = () => undoAll(started);
   try {
     const resolver = await startResolver(config.resolver, logFor("resolver", logLevel));
-    started.push(resolver);
+    started.push(resolver.close);
     const { address, caFile } = resolver;
     const resolverUrl = `https://${formatEndpoint({ address: address.host, port: address.port })}`;
     const fetch = fetchTrusting(caFile, true);
     const agentConfig = { ...config.agent, engine, resolver: resolverUrl };
-    started.push(await startAgent(agentConfig, { fetch, log: logFor("agent", logLevel) }));
+    const agent = await startAgent(agentConfig, { fetch, log: logFor("agent", logLevel) });
+    started.push(agent.close);
     const proxyConfig = { ...config.proxy, resolver: resolverUrl };
     const proxyPorts = { fetch, log: logFor("proxy", logLevel), listenFlag: "--proxy-listen" };
     const proxy = await startProxy(proxyConfig, proxyPorts);
-    started.push(proxy);
+    started.push(proxy.close);
     const { zone } = config.resolver;
     return { zone, resolver: address, resolverUrl, proxy: proxy.address, caFile, fetch, close };
   } catch (fault) {

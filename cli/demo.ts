@@ -12,6 +12,7 @@ import { fetchThroughProxy, untilAnswered } from "./proof.ts";
 import { type Sample, Samples } from "./samples.ts";
 import { statePaths } from "./state.ts";
 import { makeTemporaryDirectory } from "./temporary-directory.ts";
+import { undoAll } from "./undo.ts";
 
 const options = {
   ...allPartsOptions,
@@ -34,9 +35,7 @@ export const demoCommand: Command = {
     const flags = parseFlags(options, argv);
     const { once, logLevel } = readConfig(options, flags, process.env);
     const started: (() => Promise<void> | void)[] = [];
-    const close = async (): Promise<void> => {
-      for (const undo of started.splice(0).toReversed()) await undo();
-    };
+    const close = () => undoAll(started);
     // A signal while it is still starting must undo as much as one later.
     const interrupted = interruption();
     try {

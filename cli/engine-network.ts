@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 
 const bridge = "docker0";
 const forwarding = "/proc/sys/net/ipv4/ip_forward";
@@ -18,6 +18,8 @@ export function rememberNetwork(): { restore(): string[] } {
   const wasForwarding = existsSync(forwarding) ? readFileSync(forwarding, "utf8") : undefined;
   return {
     restore() {
+      // One that came since uses the same bridge and chains: they are its own now.
+      if (isAnotherEngineThere()) return [];
       const steps = tables.flatMap(({ program, table }, index) =>
         undoing(before[index] ?? [], rulesOf(program, table)).map((args) => [program, "-t", table, ...args]),
       );
@@ -58,6 +60,22 @@ function isDockersRule(words: string[]): boolean {
   // A container that reaches itself through its published port; killed, the engine leaves this rule.
   const isHairpin = leadsToItself && after("-j") === "MASQUERADE";
   return isHairpin || words.some((word) => word === bridge || isDockers(word));
+}
+
+/** By the program's name, in this network namespace: berth's own engine has ended by then. */
+function isAnotherEngineThere(): boolean {
+  const here = readlinkSync("/proc/self/ns/net");
+  return readdirSync("/proc").some((pid) => {
+    try {
+      return (
+        readFileSync(`/proc/${pid}/comm`, "utf8") === "dockerd\n" &&
+        readlinkSync(`/proc/${pid}/ns/net`) === here
+      );
+    } catch {
+      // No process, or one that ended while we looked.
+      return false;
+    }
+  });
 }
 
 /** Not by /sys, which shows the network it was mounted in. */

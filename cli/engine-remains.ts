@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 
+import { mountsBelow } from "./mounts.ts";
+
 const daemons = new Set(["dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim", "runc"]);
 
 /**
@@ -19,11 +21,7 @@ export function killProcessesOf(directory: string): void {
 
 /** Where mounts are private, dockerd leaves its own bind mount of the data root behind. The deepest is unmounted first. */
 export function unmountBelow(directory: string): void {
-  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
-  const ours = mounts
-    .map((line) => line.split(" ")[1] ?? "")
-    .filter((path) => path.startsWith(`${directory}/`));
-  for (const path of ours.toReversed()) spawnSync("umount", ["-l", path]);
+  for (const path of mountsBelow(directory).toReversed()) spawnSync("umount", ["-l", path]);
 }
 
 export interface ProcessEntry {

@@ -78,8 +78,11 @@ export class Samples {
     }
   }
 
+  /** An engine that has ended meanwhile took its containers with it, or keeps them for the next demo to clear. */
   async remove(): Promise<void> {
-    await this.removeThose((runId) => runId === this.runId);
+    await this.removeThose((runId) => runId === this.runId).catch((fault: NodeJS.ErrnoException) => {
+      if (fault.code !== "ENOENT" && fault.code !== "ECONNREFUSED") throw fault;
+    });
   }
 
   private async areNamesFree(): Promise<boolean> {

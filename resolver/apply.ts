@@ -99,7 +99,10 @@ function replaceClaims(
     const same = known !== undefined && sameBindings(known.bindings, bindings);
     if (same && !all) continue;
     touched.add(name);
-    if (!same) tables.putClaim({ ...known, hostId, name, bindings, since: known?.since ?? revision });
+    // One that could not be granted for its own sake was not waiting for anybody: changed, its turn begins now.
+    const keepsTurn = known !== undefined && (known.refusal === undefined || known.refusal.code === "held");
+    if (!same)
+      tables.putClaim({ ...known, hostId, name, bindings, since: keepsTurn ? known.since : revision });
   }
   return touched;
 }
@@ -107,14 +110,8 @@ function replaceClaims(
 /** Writes down who is refused `name`. A host whose refusal changed sees its grantsRevision grow. */
 function settle(parts: RegistryParts, name: Name, revision: number): void {
   const { tables } = parts;
-  const unfit = new Map(
-    tables.claimsOfName(name).map((claim) => [claim.hostId, refusalByName(parts, claim)]),
-  );
-  const claims = tables.claimsOfName(name).map((claim) => {
-    // One that could not be granted for its own sake has not been waiting for anybody: its turn begins now.
-    const wasUnfit = claim.refusal !== undefined && claim.refusal.code !== "held";
-    return wasUnfit && unfit.get(claim.hostId) === undefined ? { ...claim, since: revision } : claim;
-  });
+  const claims = tables.claimsOfName(name);
+  const unfit = new Map(claims.map((claim) => [claim.hostId, refusalByName(parts, claim)]));
   const contenders = claims.filter((claim) => unfit.get(claim.hostId) === undefined);
   const held = settleName(contenders, (hostId) => tables.host(hostId)?.hostLabel ?? hostId);
   for (const claim of claims) {

@@ -4,7 +4,7 @@ import { request } from "node:https";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { readConfig } from "../shared/config.ts";
 import { createLog } from "../shared/log.ts";
@@ -121,6 +121,20 @@ describe("a resolver on Node", () => {
       session.once("remoteSettings", resolve),
     );
     expect(settings.maxConcurrentStreams).toBe(100);
+  });
+
+  test("takes no more than 512 connections of one peer", async () => {
+    const { address } = await start(makeStateDir());
+    const sockets = Array.from({ length: 520 }, () => connect(address.port, address.host));
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const closed = new Set<number>();
+    sockets.forEach((socket, index) => {
+      socket.on("error", () => undefined);
+      socket.on("close", () => closed.add(index));
+    });
+    await vi.waitFor(() => expect(closed.size).toBe(8), { timeout: 10_000 });
   });
 
   test("closes a connection whose body it answered unread", async () => {

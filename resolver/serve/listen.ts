@@ -24,10 +24,10 @@ export interface SecureTransport extends Transport {
 }
 
 /*
- * What one client may take. Lookups are open to whoever reaches the resolver, so none of these may be left to the client: streams of one
+ * What one peer may take. Lookups are open to whoever reaches the resolver, so none of these may be left to the client: streams of one
  * connection, connections, the time of one exchange (ms), and how long a connection may be quiet (ms).
  */
-const limits = { streams: 100, connections: 4096, exchangeMs: 60_000, quietMs: 120_000 };
+const limits = { streams: 100, connections: 512, exchangeMs: 60_000, quietMs: 120_000, closingMs: 5000 };
 
 /** https with HTTP/2 and HTTP/1.1 chosen by ALPN. Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function listenHttps(
@@ -42,7 +42,11 @@ export async function listenHttps(
   server.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    session.setTimeout(limits.quietMs, () => session.close());
+    session.setTimeout(limits.quietMs, () => {
+      session.close();
+      // A peer that never ends its side would keep the connection half closed.
+      setTimeout(() => session.destroy(), limits.closingMs).unref();
+    });
   });
   server.on("request", boundedListener(fetch));
   const transport = await listen(server, at, log, () => {
@@ -74,13 +78,23 @@ async function listen(
   endSessions: () => void,
 ): Promise<Transport> {
   const sockets = new Set<Socket>();
+  const countByPeer = new Map<string, number>();
   const remember = (socket: Socket): void => {
-    socket.setNoDelay(true);
+    const peer = socket.remoteAddress ?? "";
+    const count = (countByPeer.get(peer) ?? 0) + 1;
+    countByPeer.set(peer, count);
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.once("close", () => {
+      sockets.delete(socket);
+      const left = (countByPeer.get(peer) ?? 1) - 1;
+      if (left === 0) countByPeer.delete(peer);
+      else countByPeer.set(peer, left);
+    });
+    // By peer, so that one of them shuts out nobody else.
+    if (count > limits.connections) socket.destroy();
+    else socket.setNoDelay(true);
   };
   server.on("connection", remember);
-  server.maxConnections = limits.connections;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => reject(listenFault(at, cause)));
     server.listen(at.port, at.host, () => resolve());

@@ -118,14 +118,21 @@ test("a start with another zone settles every name anew", async () => {
   const file = temporaryFile();
   const now = () => 1_800_000_000_000;
   const first = openSqliteStore(file, standardSettings(zone), now);
-  await new TestHost("a", "nas").push(first, [binding("web")]);
+  // The holder has the higher host id, so that only its turn can speak for it.
+  await new TestHost("b", "nas").push(first, [binding("web", { rule: "container" })]);
+  await new TestHost("a", "pi", ["10.0.0.6"]).push(first, [
+    binding("web", { rule: "container", at: ["10.0.0.6"] }),
+  ]);
   first.close();
   const moved = openSqliteStore(file, standardSettings(parseName("example.net")), now);
-  onTestFinished(() => moved.close());
   expect((await moved.services()).services).toEqual([]);
   expect((await moved.hosts()).hosts[0]?.refused).toMatchObject([
     { name: "web.berth.internal.", code: "out-of-zone" },
   ]);
+  moved.close();
+  const back = openSqliteStore(file, standardSettings(zone), now);
+  onTestFinished(() => back.close());
+  expect(await rdataAt(back, "web", "A"), "whose it was").toEqual(["10.0.0.5"]);
 });
 
 describe("the file", () => {
