@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 
 import { mountsBelow } from "./mounts.ts";
+import { statAfterName } from "./process-stat.ts";
 
 const daemons = new Set(["dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim", "runc"]);
 
@@ -45,18 +46,22 @@ export function processesOf(all: ProcessEntry[], directory: string): number[] {
 
 function readProcesses(): ProcessEntry[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.flatMap((pid) => {
-    try {
-      const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      // The program's name, in parentheses, may hold anything: fields count from the last one on.
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return state === "Z" ? [] : [{ pid: Number(pid), parent: Number(parent), argv }];
-    } catch {
-      // It ended while we looked.
-      return [];
-    }
+  return pids.map(Number).flatMap((pid) => {
+    const [state, parent] = statAfterName(pid) ?? [];
+    const argv = argvOf(pid);
+    return state === undefined || state === "Z" || argv === undefined
+      ? []
+      : [{ pid, parent: Number(parent), argv }];
   });
+}
+
+/** Undefined when it ended while we looked. */
+function argvOf(pid: number): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return undefined;
+  }
 }
 
 function kill(pid: number): void {

@@ -1,4 +1,6 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
+
+import { statAfterName } from "./process-stat.ts";
 
 /**
  * Names this process for good: its pid and when it started, because pids come again, and the pid namespace they count in. What a demo makes
@@ -16,13 +18,7 @@ export function isEnded(runId: string): boolean {
 
 /** Field 22 of proc_pid_stat(5), in ticks since the machine's start. Undefined when there is no such process. */
 function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the program's name in parentheses, which may hold anything: the third follows the last of them.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[22 - 3];
-  } catch {
-    return undefined;
-  }
+  return statAfterName(pid)?.[22 - 3];
 }
 
 function pidNamespace(): string {
