@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 
-import { bindingSchema, declaredSchema, hostIdSchema, pushSchema, renewalSchema } from "./binding.ts";
+import {
+  bindingSchema,
+  declaredSchema,
+  deltaBodySchema,
+  hostIdSchema,
+  pushBodySchema,
+  renewalBodySchema,
+} from "./binding.ts";
 
 const good = {
   name: "Web.Shop.berth.internal",
@@ -17,10 +24,13 @@ const good = {
   weight: 0,
 };
 const declared = { hostLabel: "nas", addresses: ["10.0.0.5"], local: false, bindings: [good], problems: [] };
-const turn = { epoch: 1, sequence: 1, lease: 15, digest: "a".repeat(64) };
+const renewal = { lease: 15, digest: "a".repeat(64) };
 
 test("a good push parses, with its names and addresses in canonical form", () => {
-  const push = pushSchema.parse({ ...turn, declared: { ...declared, addresses: ["::ffff:10.0.0.5"] } });
+  const push = pushBodySchema.parse({
+    ...renewal,
+    declared: { ...declared, addresses: ["::ffff:10.0.0.5"] },
+  });
   expect(push.declared.addresses).toEqual(["10.0.0.5"]);
   expect(push.declared.bindings[0]?.name).toBe("web.shop.berth.internal.");
 });
@@ -85,18 +95,45 @@ describe("a declared set", () => {
 });
 
 test.each([
-  ["epoch", 0],
-  ["epoch", 2 ** 53],
-  ["epoch", 1.5],
-  ["sequence", 0],
+  ["epoch", 1],
+  ["sequence", 1],
+  ["generation", "now"],
   ["lease", 0],
   ["lease", 86_401],
   ["digest", "A".repeat(64)],
   ["digest", "a".repeat(63)],
   ["declared", {}],
 ])("a renewal is refused for %s %j", (field, value) => {
-  expect(renewalSchema.safeParse(turn).success).toBe(true);
-  expect(renewalSchema.safeParse({ ...turn, [field]: value }).success).toBe(false);
+  expect(renewalBodySchema.safeParse(renewal).success).toBe(true);
+  expect(renewalBodySchema.safeParse({ ...renewal, [field]: value }).success).toBe(false);
+});
+
+describe("a delta", () => {
+  const { bindings, ...said } = declared;
+  const delta = {
+    ...renewal,
+    base: "b".repeat(64),
+    declared: said,
+    changed: bindings,
+    gone: ["DB.berth.internal"],
+  };
+  test("has the set without its bindings, and names in canonical form", () => {
+    const parsed = deltaBodySchema.parse(delta);
+    expect(parsed.gone).toEqual(["db.berth.internal."]);
+    expect(parsed.changed[0]?.name).toBe("web.shop.berth.internal.");
+  });
+
+  test.each([
+    ["no base", { base: undefined }],
+    ["a whole set", { declared }],
+    ["no set", { declared: undefined }],
+    ["nothing that changed", { changed: undefined }],
+    ["nothing that is gone", { gone: undefined }],
+    ["a gone name that is none", { gone: ["a..b"] }],
+    ["20,001 gone names", { gone: Array(20_001).fill("a") }],
+  ])("is refused with %s", (_, changed) => {
+    expect(deltaBodySchema.safeParse({ ...delta, ...changed }).success).toBe(false);
+  });
 });
 
 test("a host id is 52 base32 characters", () => {
@@ -113,7 +150,7 @@ test("a host id is 52 base32 characters", () => {
 });
 
 test("keys of the object prototype are no way in", () => {
-  const text = JSON.stringify({ ...turn, declared }).replace("{", '{"__proto__":{"epoch":9},');
-  const parsed = pushSchema.safeParse(JSON.parse(text));
-  expect(parsed.success ? parsed.data.epoch : "refused").not.toBe(9);
+  const text = JSON.stringify({ digest: renewal.digest, declared }).replace("{", '{"__proto__":{"lease":9},');
+  const parsed = pushBodySchema.safeParse(JSON.parse(text));
+  expect(parsed.success ? parsed.data.lease : "refused").not.toBe(9);
 });

@@ -81,24 +81,45 @@ export const declaredSchema = declaredFields.superRefine((declared, context) => 
 /** Everything one host says about itself. The digest covers exactly this. */
 export type Declared = z.infer<typeof declaredSchema>;
 
-const turnFields = {
+/** What tells a host's requests apart; carried by signed header fields, because requests without a body have a turn as well. */
+export interface Turn {
+  /** The registry's life the request was signed for: a request of an earlier one is a replay. */
+  generation: string;
   /** Tells two processes with one host key apart; a process raises it once, on its first push, to the held one + 1. */
-  epoch: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  epoch: number;
   /** Grows with every request of one epoch, so that a delayed older request changes nothing. */
-  sequence: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  sequence: number;
+}
+
+const renewalFields = {
   /** Seconds asked for; the reply says what was granted. */
   lease: z.int().min(1).max(86_400),
   digest: digestSchema,
 };
-export const pushSchema = z.strictObject({ ...turnFields, declared: declaredSchema });
-export type Push = z.infer<typeof pushSchema>;
-export const renewalSchema = z.strictObject(turnFields);
-export type Renewal = z.infer<typeof renewalSchema>;
+export const pushBodySchema = z.strictObject({ ...renewalFields, declared: declaredSchema });
+export type Push = z.infer<typeof pushBodySchema> & Turn;
+export const renewalBodySchema = z.strictObject(renewalFields);
+export type Renewal = z.infer<typeof renewalBodySchema> & Turn;
+
+/** A push of what changed since the set with the digest `base`: the named names' bindings are replaced, all else of the set stays. */
+export const deltaBodySchema = z.strictObject({
+  ...renewalFields,
+  base: digestSchema,
+  /** The declared set without its bindings. */
+  declared: declaredFields.omit({ bindings: true }),
+  /** All bindings of every name that has others now. */
+  changed: z.array(bindingSchema).max(20_000),
+  /** Names that have none any more. */
+  gone: z.array(nameSchema).max(20_000),
+});
+export type Delta = z.infer<typeof deltaBodySchema> & Turn;
 
 export const refusalSchema = z.object({
   name: nameSchema,
-  code: z.enum(["held", "reserved", "out-of-zone", "too-long"]),
+  code: z.enum(["held", "reserved", "out-of-zone", "too-long", "not-allowed", "over-limit"]),
   message: z.string(),
+  /** Who has the name, for `held`: the owner, and the host where only one has it. */
+  holder: z.object({ owner: z.string(), hostLabel: z.string() }).optional(),
 });
 /** A declared name that was not granted, and why. It does not hinder the others. */
 export type Refusal = z.infer<typeof refusalSchema>;
@@ -123,6 +144,10 @@ export const errorReplySchema = z.object({
     heldEpoch: z.number().optional(),
     /** Seconds until the other process' lease lapses. */
     leaseRemaining: z.number().optional(),
+    /** What to sign requests for, with `unknown-generation`. */
+    generation: z.string().optional(),
+    /** The labels of the hosts that serve the name, with `name-live`. */
+    hosts: z.array(z.string()).optional(),
   }),
 });
 export type ErrorReply = z.infer<typeof errorReplySchema>;

@@ -8,6 +8,7 @@ import {
   readConfig,
   secondsOption,
   switchSchema,
+  urlListOption,
   urlOption,
 } from "./config.ts";
 
@@ -135,4 +136,26 @@ test.each([
   const message = urlOption("https://x").safeParse(text).error?.issues[0]?.message;
   expect(message).toContain(part);
   expect(message).not.toContain("hunter2");
+});
+
+describe("a list of URLs", () => {
+  const parse = (text?: string) => urlListOption("https://127.0.0.1:8053").safeParse(text);
+
+  test("keeps the order given, and is the standard one when nothing is", () => {
+    expect(parse("https://b.example, https://a.example/team").data).toEqual([
+      "https://b.example",
+      "https://a.example/team",
+    ]);
+    expect(parse().data).toEqual(["https://127.0.0.1:8053"]);
+  });
+
+  test.each(["", "https://a.example,", "https://a.example,http://b.example", "https://a.example b"])(
+    "%j is refused: every part must be a URL",
+    (text) => expect(parse(text).error?.issues[0]?.message).toContain("not an https URL"),
+  );
+
+  test("names no resolver twice, however it is written", () => {
+    const fault = parse("https://a.example,https://b.example,https://A.example:443/").error;
+    expect(fault?.issues[0]?.message).toContain("https://A.example:443/ is in it twice");
+  });
 });

@@ -106,6 +106,27 @@ export function urlOption(standard: string): z.ZodType<string> {
     }) as unknown as z.ZodType<string>;
 }
 
+/** URLs as `urlOption` takes them, after a comma each, in the order given: at least one, none twice. */
+export function urlListOption(standard: string): z.ZodType<[string, ...string[]]> {
+  return z
+    .string({ error: "URLs" })
+    .default(standard)
+    .transform((text, context) => {
+      const urls = text.split(",").map((part) => part.trim());
+      const message = urls.map(urlFault).find((fault) => fault !== undefined) ?? repeatedFault(urls);
+      if (message === undefined) return urls;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }) as unknown as z.ZodType<[string, ...string[]]>;
+}
+
+/** A resolver named twice would be asked twice before another one is. */
+function repeatedFault(urls: string[]): string | undefined {
+  const plain = urls.map((url) => new URL(url).href.replace(/\/+$/, ""));
+  const repeated = urls.find((_, index) => plain.indexOf(plain[index] ?? "") !== index);
+  return repeated === undefined ? undefined : `${repeated} is in it twice; give every resolver once`;
+}
+
 function urlFault(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const secure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));

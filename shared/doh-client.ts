@@ -9,6 +9,8 @@ export interface DohServer {
   url: string;
   /** Milliseconds for one whole exchange. */
   timeoutMs: number;
+  /** Presented as RFC 6750 has it, to a server that lets nobody ask without one. */
+  token?: string;
 }
 
 export interface QueryOptions {
@@ -19,8 +21,8 @@ export interface QueryOptions {
 }
 
 /**
- * One DoH exchange. Every rcode is an answer; throws a BerthError `doh-failed` (retryable) when none came in time, and
- * `malformed-message` or `body-too-large` when what came is no DNS message. A redirect is no answer either: it is not followed, because
+ * One DoH exchange. Every rcode is an answer; throws a BerthError `doh-failed` (retryable) when none came in time, `token-refused` when
+ * the server wants a token, or another one, and `malformed-message` or `body-too-large` when what came is no DNS message. A redirect is no answer either: it is not followed, because
  * whoever answers must not choose what this machine asks next.
  */
 export async function queryDoh(
@@ -32,6 +34,7 @@ export async function queryDoh(
   const limit = AbortSignal.timeout(server.timeoutMs);
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   const request = requestFromMessage(server.url, encodeQuery(name, type), options.fresh ?? false);
+  if (server.token !== undefined) request.headers.set("authorization", `Bearer ${server.token}`);
   try {
     // Not "error", which workerd does not know.
     const response = await server.fetch(request, { signal, redirect: "manual" });

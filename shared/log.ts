@@ -22,6 +22,6 @@ export function createLog(who: string, level: LogLevel, write: (line: string, le
 }
 
 /** Container names, labels and peers' messages reach the log: none of them may start a line of its own (log injection). */
-function oneLine(message: string): string {
+export function oneLine(message: string): string {
   return message.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }

@@ -16,6 +16,8 @@ export const hostListSchema = z.object({
       local: z.boolean(),
       epoch: z.number(),
       digest: z.string(),
+      owner: z.string(),
+      tokenId: z.string(),
       /** Seconds granted, and seconds left of them. */
       lease: z.number(),
       leaseRemaining: z.number(),
@@ -54,3 +56,23 @@ export const serviceListSchema = z.object({
   ),
 });
 export type ServiceList = z.infer<typeof serviceListSchema>;
+
+/** What `GET /v1/names` answers: who holds which name. A host's own names, below host.<zone>, are not in it. */
+export const nameListSchema = z.object({
+  revision: z.number(),
+  names: z.array(
+    z.object({
+      name: nameSchema,
+      owner: z.string(),
+      /** The host that brought it. */
+      hostLabel: z.string(),
+      /** Only that host may answer for it: the name of a plain container. */
+      exclusive: z.boolean(),
+      /** Milliseconds since 1970: when the holder got it, and until when it is kept though nobody serves it (null while somebody does). */
+      since: z.number(),
+      until: z.number().nullable(),
+      waiting: z.array(z.object({ hostLabel: z.string(), owner: z.string() })),
+    }),
+  ),
+});
+export type NameList = z.infer<typeof nameListSchema>;

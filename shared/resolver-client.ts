@@ -1,130 +1,119 @@
-import type { z } from "zod";
-
-import {
-  type ErrorReply,
-  errorReplySchema,
-  type Push,
-  type PushReply,
-  pushReplySchema,
-  type Renewal,
-} from "./binding.ts";
+import type { Delta, Push, PushReply, Renewal } from "./binding.ts";
+import { pushReplySchema } from "./binding.ts";
 import { BerthError } from "./errors.ts";
-import { type HostList, hostListSchema, type ServiceList, serviceListSchema } from "./registry-views.ts";
+import {
+  type HostList,
+  hostListSchema,
+  type NameList,
+  nameListSchema,
+  type ServiceList,
+  serviceListSchema,
+} from "./registry-views.ts";
+import { badReply, exchange, type ResolverAccess, readReply, sendRequest } from "./resolver-exchange.ts";
+import { type HostRequest, type HostTurn, signedHeaders } from "./signed-headers.ts";
 
-/** The push API of one resolver, as its clients reach it. */
-export interface ResolverAccess {
-  fetch: typeof fetch;
-  /** The resolver's base URL, such as https://127.0.0.1:8053. */
-  url: string;
-  token: string;
-  /** Milliseconds for one whole exchange. */
-  timeoutMs: number;
-}
+export type { KnownGeneration, ResolverAccess } from "./resolver-exchange.ts";
+export { type HostTurn, signedHeaders } from "./signed-headers.ts";
 
 /*
  * Every function throws a BerthError. Its code is the resolver's own (`superseded`, `unknown-digest`, `unknown-token`, ...; facts carry
  * heldEpoch and leaseRemaining), or `resolver-unreachable` (retryable) when no reply came, or `bad-reply` when it was not berth's.
+ * What speaks for a host is signed by `access.signer`; the registry's generation is learnt and remembered in `access.generation`.
  */
 
-export async function pushBindings(access: ResolverAccess, hostId: string, push: Push): Promise<PushReply> {
-  return exchange(access, pushReplySchema, "PUT", `/v1/hosts/${hostId}`, push);
+export async function pushBindings(
+  access: ResolverAccess,
+  hostId: string,
+  push: Omit<Push, "generation">,
+): Promise<PushReply> {
+  const { lease, digest, declared } = push;
+  return signedExchange(access, "PUT", `/v1/hosts/${hostId}`, push, { lease, digest, declared });
+}
+
+/** Throws `unknown-digest` when the resolver does not hold the set `delta.base`: then the whole set is to be pushed. */
+export async function pushDelta(
+  access: ResolverAccess,
+  hostId: string,
+  delta: Omit<Delta, "generation">,
+): Promise<PushReply> {
+  const { lease, digest, base, declared, changed, gone } = delta;
+  const body = { lease, digest, base, declared, changed, gone };
+  return signedExchange(access, "PATCH", `/v1/hosts/${hostId}`, delta, body);
 }
 
 export async function renewLease(
   access: ResolverAccess,
   hostId: string,
-  renewal: Renewal,
+  renewal: Omit<Renewal, "generation">,
 ): Promise<PushReply> {
-  return exchange(access, pushReplySchema, "PUT", `/v1/hosts/${hostId}/lease`, renewal);
+  const { lease, digest } = renewal;
+  return signedExchange(access, "PUT", `/v1/hosts/${hostId}/lease`, renewal, { lease, digest });
 }
 
-/** Resolves to false when the resolver held nothing of this host. */
-export async function withdrawHost(access: ResolverAccess, hostId: string): Promise<boolean> {
-  const response = await send(access, "DELETE", `/v1/hosts/${hostId}`);
-  await response.body?.cancel();
-  if (response.status === 404) return false;
-  if (response.status !== 204) throw badReply(access, response.status);
-  return true;
+/** Resolves to false when the resolver held nothing of this host. The host itself says whose turn it is; an admin has none. */
+export async function withdrawHost(
+  access: ResolverAccess,
+  hostId: string,
+  turn?: HostTurn,
+): Promise<boolean> {
+  const request = { method: "DELETE", path: `/v1/hosts/${hostId}` };
+  try {
+    const response =
+      turn === undefined ? await sendRequest(access, request) : await sendSigned(access, request, turn);
+    await response.body?.cancel();
+    if (response.status !== 204) throw badReply(access, response.status);
+    return true;
+  } catch (fault) {
+    if (fault instanceof BerthError && fault.code === "unknown-host") return false;
+    throw fault;
+  }
 }
 
 export async function listHosts(access: ResolverAccess): Promise<HostList> {
-  return exchange(access, hostListSchema, "GET", "/v1/hosts");
+  return exchange(access, hostListSchema, { method: "GET", path: "/v1/hosts" });
 }
 
 export async function listServices(access: ResolverAccess): Promise<ServiceList> {
-  return exchange(access, serviceListSchema, "GET", "/v1/services");
+  return exchange(access, serviceListSchema, { method: "GET", path: "/v1/services" });
 }
 
-async function exchange<T>(
+export async function listNames(access: ResolverAccess): Promise<NameList> {
+  return exchange(access, nameListSchema, { method: "GET", path: "/v1/names" });
+}
+
+async function signedExchange(
   access: ResolverAccess,
-  schema: z.ZodType<T>,
   method: string,
   path: string,
-  body?: unknown,
-): Promise<T> {
-  const response = await send(access, method, path, body);
-  const reply = schema.safeParse(await readJson(access, response));
-  if (!reply.success) throw badReply(access, response.status, reply.error);
-  return reply.data;
+  turn: HostTurn,
+  content: object,
+): Promise<PushReply> {
+  // These octets are signed and sent: JSON written twice need not be the same twice.
+  const body = new TextEncoder().encode(JSON.stringify(content));
+  const headers = { "content-type": "application/json" };
+  const response = await sendSigned(access, { method, path, headers, body }, turn);
+  return readReply(access, pushReplySchema, response);
 }
 
-async function send(access: ResolverAccess, method: string, path: string, body?: unknown): Promise<Response> {
-  const headers: Record<string, string> = { authorization: `Bearer ${access.token}` };
-  if (body !== undefined) headers["content-type"] = "application/json";
-  let response: Response;
+/** A request signed for another life of the registry was not taken, so its turn is still to be had: once, for the life named. */
+async function sendSigned(access: ResolverAccess, request: HostRequest, turn: HostTurn): Promise<Response> {
+  const known = access.generation ?? { current: "" };
+  const signing = { ...access, generation: known };
+  const signal = AbortSignal.timeout(access.timeoutMs);
+  const send = async () =>
+    sendRequest(access, { ...request, signal, headers: await signedHeaders(signing, request, turn) });
   try {
-    // Not resolved against it: a resolver behind a reverse proxy may have a path of its own.
-    response = await access.fetch(`${access.url.replace(/\/+$/, "")}${path}`, {
-      method,
-      headers,
-      signal: AbortSignal.timeout(access.timeoutMs),
-      // A redirect is a fault: what this host declares goes to the resolver it was given. Not "error", which workerd does not know.
-      redirect: "manual",
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-  } catch (cause) {
-    throw unreachable(access, cause);
-  }
-  const deleteOfNothing = method === "DELETE" && response.status === 404;
-  if (!response.ok && !deleteOfNothing) throw await faultFrom(access, response);
-  return response;
-}
-
-async function faultFrom(access: ResolverAccess, response: Response): Promise<BerthError> {
-  const reply = errorReplySchema.safeParse(await readJson(access, response));
-  if (!reply.success) return badReply(access, response.status);
-  const { code, message, ...facts } = reply.data.error;
-  const retryable = response.status >= 500 || response.status === 429;
-  return new BerthError(code, `the resolver at ${access.url} says: ${message}${faultList(facts)}`, {
-    who: access.url,
-    retryable,
-    facts,
-  });
-}
-
-function faultList(facts: Omit<ErrorReply["error"], "code" | "message">): string {
-  const shown = (facts.faults ?? []).slice(0, 3).map((fault) => `${fault.path}: ${fault.message}`);
-  return shown.length === 0 ? "" : ` (${shown.join("; ")})`;
-}
-
-async function readJson(access: ResolverAccess, response: Response): Promise<unknown> {
-  // A reply that breaks off is no reply; only a whole one can be somebody else's.
-  const text = await response.text().catch((cause: unknown) => {
-    throw unreachable(access, cause);
-  });
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw badReply(access, response.status, cause);
+    return await send();
+  } catch (fault) {
+    const generation = generationIn(fault);
+    if (generation === undefined || access.signer === undefined) throw fault;
+    known.current = generation;
+    return send();
   }
 }
 
-function unreachable(access: ResolverAccess, cause: unknown): BerthError {
-  const message = `no reply from the resolver at ${access.url}`;
-  return new BerthError("resolver-unreachable", message, { who: access.url, retryable: true, cause });
-}
-
-function badReply(access: ResolverAccess, status: number, cause?: unknown): BerthError {
-  const message = `${access.url} did not reply as a berth resolver does (HTTP ${status}); check the URL`;
-  return new BerthError("bad-reply", message, { who: access.url, retryable: true, cause });
+function generationIn(fault: unknown): string | undefined {
+  if (!(fault instanceof BerthError) || fault.code !== "unknown-generation") return undefined;
+  const { generation } = fault.facts;
+  return typeof generation === "string" ? generation : undefined;
 }

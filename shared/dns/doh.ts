@@ -42,11 +42,17 @@ export function requestFromMessage(url: string, message: Uint8Array, fresh: bool
   return new Request(url, { method: "POST", headers, body: new Uint8Array(message) });
 }
 
-/** Throws a BerthError `doh-failed` unless the response carries a DNS message, `body-too-large` when it carries more. */
+/**
+ * Throws a BerthError `doh-failed` unless the response carries a DNS message, `token-refused` when it asks for a token (RFC 6750),
+ * `body-too-large` when it carries more.
+ */
 export async function messageFromResponse(response: Response): Promise<Uint8Array> {
   const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (response.status !== 200 || type !== dnsMessageType) {
     await response.body?.cancel();
+    if (response.status === 401) {
+      throw new BerthError("token-refused", "it lets nobody look names up without a valid token (HTTP 401)");
+    }
     const got = `HTTP ${response.status}, content-type ${type ?? "missing"}`;
     const retryable = response.status >= 500 || response.status === 429;
     throw new BerthError("doh-failed", `not a DoH answer: ${got}`, { retryable });

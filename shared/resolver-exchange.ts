@@ -1,0 +1,118 @@
+import type { z } from "zod";
+
+import { type ErrorReply, errorReplySchema } from "./binding.ts";
+import { BerthError } from "./errors.ts";
+import type { HostSigner } from "./signature.ts";
+
+/** The API of one resolver, as its clients reach it. */
+export interface ResolverAccess {
+  fetch: typeof fetch;
+  /** The resolver's base URL, such as https://127.0.0.1:8053. */
+  url: string;
+  token: string;
+  /** Milliseconds for one whole exchange. */
+  timeoutMs: number;
+  /** The host's key, for the requests that speak for a host; without it they go unsigned, which an admin's token may do for some. */
+  signer?: HostSigner;
+  /** Kept by the caller from request to request, one per resolver; without it every signed request costs a refusal first. */
+  generation?: KnownGeneration;
+  /** Milliseconds since 1970, for the time a signature states; without it, it states none. */
+  now?: () => number;
+}
+
+/** The registry's life as its last refusal told it; "" before the first. */
+export interface KnownGeneration {
+  current: string;
+}
+
+export interface ResolverRequest {
+  method: string;
+  /** Below the resolver's base URL. */
+  path: string;
+  headers?: Record<string, string>;
+  body?: Uint8Array | Blob | undefined;
+  signal?: AbortSignal;
+}
+
+/** Where `path` lies for this access. Not resolved against the base: a resolver behind a reverse proxy may have a path of its own. */
+export function urlOf(access: ResolverAccess, path: string): string {
+  return `${access.url.replace(/\/+$/, "")}${path}`;
+}
+
+/** Sends one request and reads the whole reply by `schema`. Throws as `sendRequest` does, or `bad-reply`. */
+export async function exchange<T>(
+  access: ResolverAccess,
+  schema: z.ZodType<T>,
+  request: ResolverRequest,
+): Promise<T> {
+  return readReply(access, schema, await sendRequest(access, request));
+}
+
+/** Resolves to the response of a request that was accepted; else throws the BerthError the resolver named, or `resolver-unreachable`. */
+export async function sendRequest(access: ResolverAccess, request: ResolverRequest): Promise<Response> {
+  let response: Response;
+  try {
+    response = await access.fetch(urlOf(access, request.path), {
+      method: request.method,
+      headers: { authorization: `Bearer ${access.token}`, ...request.headers },
+      signal: request.signal ?? AbortSignal.timeout(access.timeoutMs),
+      // A redirect is a fault: what this host declares goes to the resolver it was given. Not "error", which workerd does not know.
+      redirect: "manual",
+      ...(request.body === undefined ? {} : { body: request.body }),
+    });
+  } catch (cause) {
+    throw unreachable(access, cause);
+  }
+  if (!response.ok) throw await faultFrom(access, response);
+  return response;
+}
+
+export async function readReply<T>(
+  access: ResolverAccess,
+  schema: z.ZodType<T>,
+  response: Response,
+): Promise<T> {
+  const reply = schema.safeParse(await readJson(access, response));
+  if (!reply.success) throw badReply(access, response.status, reply.error);
+  return reply.data;
+}
+
+/** The reply is not one a berth resolver gives. */
+export function badReply(access: ResolverAccess, status: number, cause?: unknown): BerthError {
+  const message = `${access.url} did not reply as a berth resolver does (HTTP ${status}); check the URL`;
+  return new BerthError("bad-reply", message, { who: access.url, retryable: true, cause });
+}
+
+async function faultFrom(access: ResolverAccess, response: Response): Promise<BerthError> {
+  const reply = errorReplySchema.safeParse(await readJson(access, response));
+  if (!reply.success) return badReply(access, response.status);
+  const { code, message, ...facts } = reply.data.error;
+  const retryable = response.status >= 500 || response.status === 429;
+  return new BerthError(code, `the resolver at ${access.url} says: ${message}${faultList(facts)}`, {
+    who: access.url,
+    retryable,
+    facts,
+  });
+}
+
+function faultList(facts: Omit<ErrorReply["error"], "code" | "message">): string {
+  const shown = (facts.faults ?? []).slice(0, 3).map((fault) => `${fault.path}: ${fault.message}`);
+  return shown.length === 0 ? "" : ` (${shown.join("; ")})`;
+}
+
+async function readJson(access: ResolverAccess, response: Response): Promise<unknown> {
+  // A reply that breaks off is no reply; only a whole one can be somebody else's.
+  const text = await response.text().catch((cause: unknown) => {
+    throw unreachable(access, cause);
+  });
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw badReply(access, response.status, cause);
+  }
+}
+
+function unreachable(access: ResolverAccess, cause: unknown): BerthError {
+  const message = `no reply from the resolver at ${access.url}`;
+  return new BerthError("resolver-unreachable", message, { who: access.url, retryable: true, cause });
+}
