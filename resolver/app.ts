@@ -1,13 +1,23 @@
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
+import { routePath } from "hono/route";
 
-import { dohPath } from "../shared/dns/doh.ts";
 import { BerthError, describeFault } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import { displayName } from "../shared/name.ts";
+import type { Access } from "./access.ts";
 import type { Apex } from "./answer.ts";
-import { dnsQuery } from "./routes/dns-query.ts";
+import type { AuditLog } from "./audit.ts";
+import { replyToFault } from "./faults.ts";
+import { entryOfRefusal, type RefusalAudit } from "./refusal-audit.ts";
+import type { AccessEnv } from "./routes/admin-only.ts";
+import { auditRoutes } from "./routes/audit.ts";
+import { type BackupPort, backupRoutes } from "./routes/backup.ts";
 import { hostsRoutes } from "./routes/hosts.ts";
+import { bearerToken, loggablePath, lookupRoutes } from "./routes/lookup.ts";
+import { namesRoutes } from "./routes/names.ts";
+import { tokensRoutes } from "./routes/tokens.ts";
 import type { BindingStore } from "./store.ts";
+import type { TokenTable } from "./token-table.ts";
 import type { TokenCheck } from "./tokens.ts";
 import type { ZoneReader } from "./zone/zone.ts";
 
@@ -17,72 +27,82 @@ export interface AppParts {
   zone: ZoneReader;
   apex: Apex;
   tokens: TokenCheck;
+  /** Nobody looks a name up without a token. */
+  lookupsNeedToken?: boolean;
+  /** The check for lookups, which may remember a verdict for a moment; `tokens` unless there is one. */
+  lookupTokens?: TokenCheck;
   acceptsLocal: (request: Request) => boolean;
+  /** The tokens an admin gives out and takes back. */
+  tokenTable: TokenTable;
+  audit: AuditLog;
+  /** Where refused requests are noted, to be written down together. */
+  refusals: Pick<RefusalAudit, "note">;
+  /** Readers of what changes; missing where the runtime has none. */
+  changes?: Handler<AccessEnv>;
+  /** Copies of the whole registry; missing where the store has none of its own. */
+  backup?: BackupPort;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** The path a reverse proxy takes off in front of /v1: hosts sign the path they ask for. "" without one. */
+  publicPath?: string;
   log: Log;
 }
 
-/** The whole resolver as one web app. Lookups are open to whoever can reach it; the lists and every write need a token. */
-export function createApp(parts: AppParts): Hono {
-  const app = new Hono();
-  app.on(["GET", "POST"], dohPath, dnsQuery(parts));
-  app.all(dohPath, () => {
-    throw new BerthError("method-not-allowed", "DoH is asked by GET or POST (RFC 8484 §4.1)");
-  });
+export type ResolverApp = Hono<AccessEnv>;
+
+/** The whole resolver as one web app. Lookups are open to whoever can reach it unless they need a token; all below /v1 needs one. */
+export function createApp(parts: AppParts): ResolverApp {
+  const app = new Hono<AccessEnv>();
+  app.route("/", lookupRoutes({ ...parts, tokens: parts.lookupTokens ?? parts.tokens }));
   app.get("/healthz", async (context) => {
-    await parts.zone.read(parts.apex.zone, true);
-    return context.json({ status: "ok", zone: displayName(parts.apex.zone) });
+    const { stale } = await parts.zone.read(parts.apex.zone, true);
+    return context.json({ status: stale ? "stale" : "ok", zone: displayName(parts.apex.zone) });
   });
-  app.use("/v1/*", requireToken(parts.tokens));
-  app.route("/v1/hosts", hostsRoutes(parts));
-  app.get("/v1/services", async (context) => context.json(await parts.store.services()));
-  app.notFound((context) =>
-    faultReply(context, new BerthError("not-found", "nothing is served at this path")),
-  );
-  app.onError((fault, context) => {
-    if (fault instanceof BerthError && fault.code in statusByCode) return faultReply(context, fault);
-    parts.log.error(`${context.req.method} ${new URL(context.req.url).pathname}: ${describeFault(fault)}`);
-    return faultReply(context, new BerthError("internal", "the resolver failed; its log says how"));
-  });
+  app.route("/v1", apiRoutes(parts));
+  const replyTo = (fault: unknown, context: Context<AccessEnv>): Response => {
+    noteRefusal(parts, fault, context);
+    return replyToFault(fault, () => {
+      const { method, url } = context.req;
+      parts.log.error(`${method} ${loggablePath(new URL(url).pathname)}: ${describeFault(fault)}`);
+    });
+  };
+  app.notFound((context) => replyTo(new BerthError("not-found", "nothing is served at this path"), context));
+  app.onError(replyTo);
   return app;
 }
 
-/** The one table from a fault's code to its HTTP status. */
-const statusByCode = {
-  "malformed-message": 400,
-  "malformed-json": 400,
-  "unknown-token": 401,
-  "token-not-allowed": 403,
-  "local-host-refused": 403,
-  "not-found": 404,
-  "unknown-host": 404,
-  "method-not-allowed": 405,
-  "unknown-digest": 409,
-  superseded: 409,
-  "body-too-large": 413,
-  "bad-content-type": 415,
-  "invalid-body": 422,
-  internal: 500,
-} as const;
-
-function faultReply(context: Context, fault: BerthError): Response {
-  const status = statusByCode[fault.code as keyof typeof statusByCode];
-  if (status === 401) context.header("www-authenticate", "Bearer");
-  if (status === 405) context.header("allow", "GET, POST");
-  return context.json({ error: { code: fault.code, message: fault.message, ...fault.facts } }, status);
+function apiRoutes(parts: AppParts): Hono<AccessEnv> {
+  return new Hono<AccessEnv>()
+    .use(requireToken(parts.tokens))
+    .route("/hosts", hostsRoutes(parts))
+    .route("/names", namesRoutes(parts))
+    .route("/tokens", tokensRoutes(parts))
+    .route("/audit", auditRoutes(parts))
+    .route("/backup", backupRoutes(parts))
+    .get("/services", async (context) => context.json(await parts.store.services()))
+    .get("/changes", parts.changes ?? noFeed);
 }
 
-function requireToken(tokens: TokenCheck): MiddlewareHandler {
+function noFeed(): never {
+  throw new BerthError("not-supported", "this resolver has no change feed");
+}
+
+/** By the route's pattern and not its path, which can hold a token. */
+function noteRefusal({ refusals, now }: AppParts, fault: unknown, context: Context<AccessEnv>): void {
+  const access: Access | undefined = context.get("access");
+  const { method } = context.req;
+  const request = { method, route: routePath(context, -1), params: context.req.param(), access };
+  const entry = entryOfRefusal(fault, request, Math.floor(now()));
+  if (entry !== undefined) refusals.note(entry);
+}
+
+function requireToken(tokens: TokenCheck): MiddlewareHandler<AccessEnv> {
   return async (context, next) => {
-    const token = /^Bearer ([\w.~+/=-]+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
-    const role = token === undefined ? undefined : await tokens.roleOf(token);
-    if (role === undefined) {
-      const message =
-        token === undefined
-          ? 'send "authorization: Bearer <token>"'
-          : "this resolver did not give out that token";
-      throw new BerthError("unknown-token", message);
-    }
-    if (role !== "agent" && !["GET", "HEAD"].includes(context.req.method)) {
+    const token = bearerToken(context.req.raw.headers);
+    if (token === undefined) throw new BerthError("unknown-token", 'send "authorization: Bearer <token>"');
+    const access = await tokens.check(token);
+    context.set("access", access);
+    if (access.kind === "reader" && !["GET", "HEAD"].includes(context.req.method)) {
       throw new BerthError("token-not-allowed", "a reader token may not write; an agent's token may");
     }
     await next();

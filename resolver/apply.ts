@@ -1,158 +1,148 @@
-import type { Binding, Refusal } from "../shared/binding.ts";
+import type { Binding } from "../shared/binding.ts";
 import { canonicalBinding } from "../shared/digest.ts";
-import { isInZone, type Name, nameBelow, parentOf } from "../shared/name.ts";
-import { hostsApex, nameRefusal, portNamesRefusal } from "../shared/reserved.ts";
-import { settleName } from "./grants.ts";
+import type { Name } from "../shared/name.ts";
+import type { TokenScope } from "../shared/tokens.ts";
+import type { Change } from "./changes.ts";
+import { beginDraft, type Draft, endDraft, touchHostLabel, touchName, unsettle, vacate } from "./draft.ts";
 import type { Claim, HostRecord } from "./records.ts";
 import type { RegistryParts } from "./registry.ts";
-import { compileHost, compileName } from "./zone/compile.ts";
+import { settleAll } from "./settle.ts";
+
+export interface Applied {
+  change: Change;
+  /** The earliest end of a name this step began to keep; Infinity when it kept none. */
+  holdEnd: number;
+}
 
 /**
- * The one way tables and zone change: `host` with `claims` in the place of what the host had; undefined removes it. Touches only the
- * names that differ. To be called inside a transaction.
+ * The one way tables and zone change: `step` says what it replaces, everything that follows is settled, and all of it or nothing is
+ * written. Only what differs is touched, so the cost follows the change; a limited token's own claims are looked at whole.
+ */
+export function applyStep(parts: RegistryParts, step: (draft: Draft) => void): Applied {
+  try {
+    return parts.tables.transaction(() => {
+      const draft = beginDraft(parts);
+      step(draft);
+      settleAll(draft);
+      return { change: endDraft(draft), holdEnd: draft.holdEnd };
+    });
+  } catch (fault) {
+    // A write that failed must leave no trace in the zone either.
+    parts.zone.forgetAll();
+    throw fault;
+  }
+}
+
+/** How many names a step brought a host, took from it, or gave other bindings. */
+export interface Effect {
+  added: number;
+  removed: number;
+  changed: number;
+}
+
+/** The effect of a change that was made elsewhere. */
+export function effectOf(before: Claim[], after: Claim[]): Effect {
+  const old = new Map(before.map((claim) => [claim.name, claim]));
+  const added = after.filter(({ name }) => !old.has(name)).length;
+  const removed = before.length - (after.length - added);
+  const changed = after.filter(({ name, bindings }) => {
+    const known = old.get(name);
+    return known !== undefined && !sameBindings(known.bindings, bindings);
+  }).length;
+  return { added, removed, changed };
+}
+
+/**
+ * `host` with `claims` in the place of what the host had; undefined removes it. `known` are its claims until now.
  */
 export function replaceHost(
-  parts: RegistryParts,
+  draft: Draft,
   hostId: string,
   host: HostRecord | undefined,
+  known: Claim[],
   claims: Map<Name, Binding[]>,
-): void {
-  const { tables, zone } = parts;
+): Effect {
+  const { tables } = draft.parts;
   const old = tables.host(hostId);
-  const revision = advanceCounters(parts);
+  const difference = differenceOf(known, claims, draft.revision, hostId);
+  touchWhatFollows(draft, old, host, difference);
+  if (old !== undefined && host !== undefined && old.owner !== host.owner)
+    draft.formerOwners.set(hostId, old.owner);
+  for (const one of [old, host]) if (one?.scope.maxBindings != null) draft.tokens.add(one.tokenId);
+
+  draft.hosts.add(hostId);
   if (host === undefined) tables.deleteHost(hostId);
   else tables.putHost(host);
-
-  const targetsMoved = host === undefined || old === undefined || !sameTargets(old, host);
-  const touched = replaceClaims(parts, hostId, claims, revision, targetsMoved);
-  for (const name of touched) settle(parts, name, revision);
-
-  const hostOf = (id: string) => tables.host(id);
-  const changed = [...touched].flatMap((name) =>
-    compileServiceName(parts, name, tables.claimsOfName(name), hostOf),
-  );
-  if (host === undefined) changed.push(...zone.replace(`host ${hostId}`, []));
-  else changed.push(...compileHostNames(parts, host, [...claims.values()].flat()));
-  parts.onChanged?.(changed);
+  for (const name of difference.gone) tables.deleteClaim(hostId, name);
+  for (const claim of difference.put) tables.putClaim(claim);
+  const removed = difference.gone.length;
+  const added = claims.size - (known.length - removed);
+  return { added, removed, changed: difference.put.length - added };
 }
 
-/**
- * For a start: the tables were settled under the settings of their time, such as another zone. Settles the names anew whose refusals
- * follow from the name alone and are others by now. To be called inside a transaction.
- */
-export function settleAnew(parts: RegistryParts): void {
-  const { tables } = parts;
-  const byName = (refusal: Refusal | undefined) => (refusal?.code === "held" ? undefined : refusal?.message);
-  const outdated = [...tables.claims()].filter((claim) => {
-    return byName(claim.refusal) !== refusalByName(parts, claim)?.message;
-  });
-  if (outdated.length === 0) return;
-  const revision = advanceCounters(parts);
-  for (const name of new Set(outdated.map((claim) => claim.name))) settle(parts, name, revision);
+/** Whether a host stands for the same owner with the same rights, so that nothing granted to it depends on who asks. */
+export function sameStanding(a: Standing, b: Standing): boolean {
+  const facts = ({ tokenId, owner, scope }: Standing) => JSON.stringify([tokenId, owner, scopeFacts(scope)]);
+  return facts(a) === facts(b);
 }
 
-/** Compiles the whole zone from the tables, reading every row once. */
-export function compileAll(parts: RegistryParts): void {
-  parts.zone.clear();
-  const hosts = new Map(parts.tables.hosts().map((host) => [host.hostId, host]));
-  const claims = [...parts.tables.claims()];
-  const claimsByHost = Map.groupBy(claims, (claim) => claim.hostId);
-  for (const host of hosts.values()) {
-    const own = claimsByHost.get(host.hostId) ?? [];
-    compileHostNames(
-      parts,
-      host,
-      own.flatMap((claim) => claim.bindings),
-    );
-  }
-  for (const [name, rival] of Map.groupBy(claims, (claim) => claim.name)) {
-    compileServiceName(parts, name, rival, (hostId) => hosts.get(hostId));
-  }
+/** The same but for the token itself: what was granted under one follows for the other. */
+export function sameRights(a: Standing, b: Standing): boolean {
+  return a.owner === b.owner && scopeFacts(a.scope) === scopeFacts(b.scope);
 }
 
-/** Serial: the larger of last + 1 and Unix seconds, so that a registry that lost its past does not go back (RFC 1982). */
-function advanceCounters(parts: RegistryParts): number {
-  const counters = parts.tables.counters();
-  const revision = counters.revision + 1;
-  const serial = Math.max(counters.serial + 1, Math.floor(parts.now() / 1000));
-  parts.tables.setCounters({ revision, serial });
-  return revision;
+type Standing = Pick<HostRecord, "tokenId" | "owner" | "scope">;
+
+interface Difference {
+  gone: Name[];
+  put: Claim[];
+  same: Name[];
 }
 
-/** Returns the names to settle and compile: those whose bindings changed, or all when the host's targets moved. */
-function replaceClaims(
-  { tables }: RegistryParts,
-  hostId: string,
+function differenceOf(
+  known: Claim[],
   claims: Map<Name, Binding[]>,
   revision: number,
-  all: boolean,
-): Set<Name> {
-  const old = new Map(tables.claimsOfHost(hostId).map((claim) => [claim.name, claim]));
-  const touched = new Set<Name>();
-  for (const name of old.keys()) {
-    if (claims.has(name)) continue;
-    tables.deleteClaim(hostId, name);
-    touched.add(name);
-  }
+  hostId: string,
+): Difference {
+  const old = new Map(known.map((claim) => [claim.name, claim]));
+  const difference: Difference = { gone: [], put: [], same: [] };
+  for (const name of old.keys()) if (!claims.has(name)) difference.gone.push(name);
   for (const [name, bindings] of claims) {
-    const known = old.get(name);
-    const same = known !== undefined && sameBindings(known.bindings, bindings);
-    if (same && !all) continue;
-    touched.add(name);
-    // One that could not be granted for its own sake was not waiting for anybody: changed, its turn begins now.
-    const keepsTurn = known !== undefined && (known.refusal === undefined || known.refusal.code === "held");
-    if (!same)
-      tables.putClaim({ ...known, hostId, name, bindings, since: keepsTurn ? known.since : revision });
+    const before = old.get(name);
+    if (before !== undefined && sameBindings(before.bindings, bindings)) difference.same.push(name);
+    else difference.put.push(changedClaim(before, { hostId, name, bindings, since: revision }));
   }
-  return touched;
+  return difference;
 }
 
-/** Writes down who is refused `name`. A host whose refusal changed sees its grantsRevision grow. */
-function settle(parts: RegistryParts, name: Name, revision: number): void {
-  const { tables } = parts;
-  const claims = tables.claimsOfName(name);
-  const unfit = new Map(claims.map((claim) => [claim.hostId, refusalByName(parts, claim)]));
-  const contenders = claims.filter((claim) => unfit.get(claim.hostId) === undefined);
-  const held = settleName(contenders, (hostId) => tables.host(hostId)?.hostLabel ?? hostId);
-  for (const claim of claims) {
-    const refusal = unfit.get(claim.hostId) ?? held.get(claim.hostId);
-    if (refusal?.message === claim.refusal?.message) continue;
-    const { refusal: _, ...rest } = claim;
-    tables.putClaim(refusal === undefined ? rest : { ...rest, refusal });
-    const host = tables.host(claim.hostId);
-    if (host !== undefined) tables.putHost({ ...host, grantsRevision: revision });
+/** One that could not be granted for its own sake was not waiting for anybody: changed, its turn begins now. */
+function changedClaim(before: Claim | undefined, fresh: Claim): Claim {
+  if (before === undefined) return fresh;
+  const code = before.refusal?.code;
+  const keepsTurn = code === undefined || code === "held" || code === "over-limit";
+  return { ...before, bindings: fresh.bindings, since: keepsTurn ? before.since : fresh.since };
+}
+
+/** Before the first write: names that changed, or all of them when the host's addresses or its standing did. */
+function touchWhatFollows(
+  draft: Draft,
+  old: HostRecord | undefined,
+  host: HostRecord | undefined,
+  { gone, put, same }: Difference,
+): void {
+  const isBoth = old !== undefined && host !== undefined;
+  const hasMoved = !isBoth || !sameTargets(old, host);
+  if (hasMoved || JSON.stringify(old.parts) !== JSON.stringify(host.parts)) {
+    for (const one of [old, host]) if (one !== undefined) touchHostLabel(draft, one.hostLabel);
   }
-}
-
-/** Refusals that follow from the name alone, whoever else declares it. */
-function refusalByName({ tables, settings }: RegistryParts, claim: Claim): Refusal | undefined {
-  const { zone, nameServers } = settings;
-  const isHostsOwn = claim.bindings.every((binding) => binding.rule === "host");
-  const refusal = isHostsOwn ? portNamesRefusal(claim.name) : nameRefusal(claim.name, zone, nameServers);
-  if (refusal !== undefined) return { name: claim.name, ...refusal };
-  if (!isHostsOwn) return undefined;
-  const label = tables.host(claim.hostId)?.hostLabel ?? "";
-  if (parentOf(claim.name) === nameBelow(label, hostsApex(zone))) return undefined;
-  const message = `a host's own names stand below ${label}.host, its label; nothing else may`;
-  return { name: claim.name, code: "reserved", message };
-}
-
-function compileServiceName(
-  { zone, settings }: RegistryParts,
-  name: Name,
-  claims: Claim[],
-  hostOf: (hostId: string) => HostRecord | undefined,
-): Name[] {
-  if (!isInZone(name, settings.zone)) return [];
-  const grants = claims.flatMap((claim) => {
-    const host = hostOf(claim.hostId);
-    return host === undefined || claim.refusal !== undefined ? [] : [{ claim, host }];
-  });
-  return zone.replace(`name ${name}`, compileName(name, grants, settings));
-}
-
-function compileHostNames({ zone, settings }: RegistryParts, host: HostRecord, bindings: Binding[]): Name[] {
-  return zone.replace(`host ${host.hostId}`, compileHost(host, bindings, settings));
+  for (const name of gone) vacate(draft, name);
+  for (const { name } of put) unsettle(draft, name);
+  if (!isBoth || old.hostLabel !== host.hostLabel || !sameStanding(old, host)) {
+    for (const name of same) unsettle(draft, name);
+  } else if (hasMoved) {
+    for (const name of same) touchName(draft, name);
+  }
 }
 
 /** Whether SRV RRs to the host, and the TTLs that follow from its lease, may stay as they are. */
@@ -163,6 +153,13 @@ function sameTargets(old: HostRecord, host: HostRecord): boolean {
 }
 
 function sameBindings(a: Binding[], b: Binding[]): boolean {
+  if (a.length !== b.length) return false;
+  // What a delta left alone is the very same: spares writing out a large set to compare it.
+  if (a.every((binding, index) => binding === b[index])) return true;
   const text = (bindings: Binding[]) => bindings.map(canonicalBinding).toSorted().join();
-  return a.length === b.length && text(a) === text(b);
+  return text(a) === text(b);
+}
+
+function scopeFacts({ names, hosts, maxBindings, maxLease }: TokenScope): string {
+  return JSON.stringify([names, hosts, maxBindings, maxLease]);
 }

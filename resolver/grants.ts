@@ -1,31 +1,81 @@
 import type { Refusal } from "../shared/binding.ts";
-import { displayName } from "../shared/name.ts";
-import type { Claim } from "./records.ts";
+import { displayName, type Name } from "../shared/name.ts";
+import type { Hold } from "./records.ts";
+
+/** How long an owner must have had a name for it to be kept, and for how long it then is; in milliseconds. */
+export interface HoldRules {
+  lifeMs: number;
+  keptMs: number;
+}
+
+/** A name somebody tried for a minute is nobody's; one that was gone over a holiday still belongs to whom it did. */
+export const standardHoldRules: HoldRules = { lifeMs: 10 * 60_000, keptMs: 14 * 24 * 60 * 60_000 };
+
+/** A claim that nothing but another's hold can keep from being granted, with what its host says of itself. */
+export interface FitClaim {
+  hostId: string;
+  hostLabel: string;
+  owner: string;
+  tokenId: string;
+  since: number;
+  /** By a name people chose, for a service rather than for one container: it means the same thing on every host. */
+  merges: boolean;
+  /** Refused so far, because another held the name. */
+  waits: boolean;
+  /** The owner for whom this host served the name until now, when its token became another owner's. */
+  servedFor?: string;
+}
+
+export interface Contest {
+  name: Name;
+  claims: FitClaim[];
+  hold: Hold | undefined;
+  /** Milliseconds of the registry's clock. */
+  now: number;
+  rules: HoldRules;
+}
+
+/** Who holds the name from now on, and who is refused, by host id; claims without a refusal are granted. */
+export interface Settlement {
+  hold: Hold | undefined;
+  refusals: Map<string, Refusal>;
+}
 
 /**
- * Who may answer for one name, from everything declared for it:
+ * Who may answer for one name, from who held it and everything declared for it:
  *
- *   first claim      later claims of other hosts
- *   label, compose   label, compose: granted, one RRset of replicas;  container: refused
- *   container, host  refused, whatever their rule: two hosts' `postgres` are not replicas
+ *                     first claim             holder declares it no more,
+ *                   ┌──────────────► held ─── merging, after 10 min of life ────► kept (14 d)
+ *          free ────┤                 │ ▲                                          │   │
+ *           ▲       └─ nobody: free   │ └── a claim of the holder's: goes on ──────┘   │
+ *           └──── exclusive, or younger than that ─────────────── time is up ──────────┘
  *
- * The first is who holds the name by now; failing that the one with the lowest `since`, then the lowest host id, so every resolver
- * settles alike. A refused claim waits, however old it is: a holder never loses its name to it. Returns the refusals by host id; claims
- * that are not in it are granted. `labelOf` names a host for people.
+ *   holder       is                                  granted                              goes on while
+ *   merging      an owner                            its hosts' label and compose claims  a host of the owner's claims it
+ *   exclusive    one host (rule container)           that host's claim                    that host claims it, by any rule
+ *
+ * The first claim is the one with the lowest `since`, then the lowest host id, so every resolver settles alike; one that was never
+ * refused comes before those that wait (tables of a time before holds). A holder never loses its name to who waited longer. A host that
+ * alone serves a name and comes with a token of another owner takes the name along.
  */
-export function settleName(claims: Claim[], labelOf: (hostId: string) => string): Map<string, Refusal> {
-  const refusals = new Map<string, Refusal>();
-  const ordered = claims.toSorted(
-    (a, b) => waits(a) - waits(b) || a.since - b.since || (a.hostId < b.hostId ? -1 : 1),
+export function settleName(contest: Contest): Settlement {
+  const { hold: _, ...rest } = contest;
+  const claims = contest.claims.toSorted(
+    (a, b) => Number(a.waits) - Number(b.waits) || a.since - b.since || (a.hostId < b.hostId ? -1 : 1),
   );
-  const first = ordered[0];
-  if (first === undefined) return refusals;
-  for (const claim of ordered.slice(1)) {
-    if (merges(first) && merges(claim)) continue;
-    const message = `${displayName(claim.name)} is held by host ${labelOf(first.hostId)}; ${mendFor(first)}`;
-    refusals.set(claim.hostId, { name: claim.name, code: "held", message });
-  }
-  return refusals;
+  const hold = goesOn({ ...contest, claims }) ?? firstHold({ ...rest, claims });
+  return { hold, refusals: refusalsUnder(contest.name, hold, claims) };
+}
+
+/** Who is refused while `hold` stands, by host id; while none does nobody is granted the name. */
+export function refusalsUnder(name: Name, hold: Hold | undefined, claims: FitClaim[]): Map<string, Refusal> {
+  const refused = claims.filter((claim) => hold === undefined || !isGranted(claim, hold));
+  const unsettled = (): Refusal => {
+    return { name, code: "held", message: `${displayName(name)} is being settled between resolvers` };
+  };
+  return new Map(
+    refused.map((claim) => [claim.hostId, hold === undefined ? unsettled() : refuse(claim, hold)]),
+  );
 }
 
 /** The label a new host gets: its own, or that with as much of its host id as makes it differ from the `taken` ones. */
@@ -42,17 +92,66 @@ export function grantHostLabel(
   return hostId;
 }
 
-function waits(claim: Claim): number {
-  return claim.refusal?.code === "held" ? 1 : 0;
+/** The hold as it stands now: followed to who brings the name today, kept for who may bring it again; undefined when the name is free. */
+function goesOn({ claims, hold, now, rules }: Contest): Hold | undefined {
+  if (hold === undefined || (hold.until !== undefined && hold.until <= now)) return undefined;
+  const holders = holdersAmong(claims, hold);
+  // People know a holder by the host that brought the name; it stays named while it is there.
+  const isNamed = (claim: FitClaim) => claim.hostLabel === hold.hostLabel && claim.tokenId === hold.tokenId;
+  const holder = holders.find(isNamed) ?? holders[0];
+  if (holder !== undefined) return holdOf(hold.name, holder, hold.since);
+  if (hold.until !== undefined) return hold;
+  const isKept = hold.hostId === undefined && now - hold.since >= rules.lifeMs;
+  return isKept ? { ...hold, until: now + rules.keptMs } : undefined;
 }
 
-/** Only names people chose, for a service rather than for one container, mean the same thing on every host. */
-function merges(claim: Claim): boolean {
-  return claim.bindings.every((binding) => binding.rule === "label" || binding.rule === "compose");
+function firstHold({ name, claims, now }: Omit<Contest, "hold">): Hold | undefined {
+  const first = claims[0];
+  return first === undefined ? undefined : holdOf(name, first, now);
 }
 
-function mendFor(holder: Claim): string {
-  return merges(holder)
+/** The claims that carry a hold on; the first of them says how. */
+function holdersAmong(claims: FitClaim[], hold: Hold): FitClaim[] {
+  if (hold.hostId !== undefined) return claims.filter((claim) => claim.hostId === hold.hostId);
+  const own = claims.filter((claim) => claim.owner === hold.owner);
+  const merging = own.filter((claim) => claim.merges);
+  if (merging.length > 0) return merging;
+  return own.length > 0 ? own : claims.filter((claim) => claim.servedFor === hold.owner);
+}
+
+function holdOf(name: Name, claim: FitClaim, since: number): Hold {
+  const { owner, hostId, hostLabel, tokenId, merges } = claim;
+  return { name, owner, ...(merges ? {} : { hostId }), hostLabel, tokenId, since };
+}
+
+function isGranted(claim: FitClaim, hold: Hold): boolean {
+  if (hold.until !== undefined) return false;
+  return hold.hostId === undefined
+    ? claim.merges && claim.owner === hold.owner
+    : claim.hostId === hold.hostId;
+}
+
+function refuse(claim: FitClaim, hold: Hold): Refusal {
+  const { name, owner, hostLabel } = hold;
+  const message = `${displayName(name)} is ${standing(hold)}; ${mendFor(claim, hold)}`;
+  return { name, code: "held", message, holder: { owner, hostLabel } };
+}
+
+function standing({ owner, hostLabel, until }: Hold): string {
+  if (until === undefined) return `held by host ${hostLabel} (owner ${owner})`;
+  // Without fractions of a second: the clock has them, nobody wants them.
+  const date = new Date(until).toISOString().replace(/\.\d+Z$/, "Z");
+  return `kept for owner ${owner}, who had it on host ${hostLabel}, until ${date}`;
+}
+
+function mendFor(claim: FitClaim, hold: Hold): string {
+  if (hold.until !== undefined) {
+    return `an administrator frees it with "berth names release ${displayName(hold.name)}"`;
+  }
+  if (claim.owner !== hold.owner) {
+    return "give this container another name with a berth.name label, or its agent a token of that owner";
+  }
+  return hold.hostId === undefined
     ? "a plain container's name does not join it; give this container a berth.name label"
     : "give the containers a common berth.name label if they are replicas, or different names if not";
 }

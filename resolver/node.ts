@@ -1,20 +1,28 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 
-import { isLoopbackHost, isUnspecified, parseAddress } from "../shared/address.ts";
+import { isLoopbackHost } from "../shared/address.ts";
+import { backupPath } from "../shared/backup.ts";
+import { changesPath } from "../shared/changes.ts";
 import type { ListenAddress } from "../shared/config.ts";
 import { BerthError, describeFault } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import type { Apex } from "./answer.ts";
 import { createApp } from "./app.ts";
-import type { ResolverConfig } from "./config.ts";
-import { type RegistrySettings, standardSettings } from "./registry.ts";
+import { ChangeLog } from "./change-log.ts";
+import type { Change } from "./changes.ts";
+import { lookupsNeedToken, type ResolverConfig } from "./config.ts";
+import { createRecentTokenCheck } from "./recent-tokens.ts";
+import { RefusalAudit } from "./refusal-audit.ts";
+import { changesFeed } from "./routes/changes.ts";
 import { type Authority, openAuthority } from "./serve/authority.ts";
-import { readOrCreate } from "./serve/files.ts";
+import { type Backend, openBackend } from "./serve/backend.ts";
+import { openBackupFiles } from "./serve/backup-files.ts";
 import { listenHttp, listenHttps, type SecureTransport } from "./serve/listen.ts";
-import { openSqliteStore, type SqliteStore } from "./store/sqlite.ts";
+import { apexOf, certificateNames } from "./serve/names.ts";
+import { createNodeLinks } from "./serve/node-links.ts";
+import { openTokenFiles } from "./serve/tokens.ts";
+import { type RegistrySettings, standardSettings } from "./settings.ts";
+import { TokenWatch } from "./token-table.ts";
 import { createTokenCheck } from "./tokens.ts";
 
 export interface RunningResolver {
@@ -23,48 +31,94 @@ export interface RunningResolver {
   caFile: string;
   agentTokenFile: string;
   readerTokenFile: string;
+  adminTokenFile: string;
   close(): Promise<void>;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
+const sweepMs = 1000;
 
-/** The resolver on Node: SQLite, https, and a clock that no step of the machine's time disturbs. */
+/** The resolver on Node: SQLite or etcd, https, and a clock that no step of the machine's time disturbs. */
 export async function startResolver(config: ResolverConfig, log: Log): Promise<RunningResolver> {
   refuseOpenHttp(config.listenHttp);
   makeStateDirectory(config.stateDir);
   const authority = await openAuthority(join(config.stateDir, "tls"));
-  const names = certificateNames(config);
-  const tokens = openTokens(config.stateDir);
-  const settings = standardSettings(config.zone);
+  const { files, tokens: bootstrap } = openTokenFiles(config.stateDir);
+  const settings = settingsOf(config);
   const opened: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const closeOne of opened.splice(0).toReversed()) await closeOne();
   };
   try {
-    const store = openSqliteStore(join(config.stateDir, "registry.db"), settings, steadyNow);
-    opened.push(store.close, sweepLapses(store, log));
-    const zone = { read: (owner: string) => store.read(owner) };
-    const acceptsLocal = () => isLoopbackHost(config.listen.host);
+    const watch = new TokenWatch(log);
+    const listeners: ((change: Change) => void)[] = [];
+    const onCommitted = (change: Change) => {
+      for (const listener of listeners) listener(change);
+    };
+    const backend = await openBackend({ config, settings, now: steadyNow, onCommitted, watch, log });
+    opened.push(backend.close);
+    const { store, tokenTable, audit, generation } = backend;
+    const tokens = createTokenCheck({ bootstrap, table: tokenTable, now: steadyNow });
+    const refusals = new RefusalAudit(audit);
+    const { publicPath } = config;
+    const links = createNodeLinks({ backend, tokens, refusals, publicPath, now: steadyNow, log });
+    const changes = new ChangeLog(generation(), (await store.hosts()).revision);
+    listeners.push((change) => {
+      if (changes.generation === generation()) changes.note(change);
+      else changes.restart(generation(), change.revision);
+      links.hostsChanged(change.hosts);
+    });
+    watch.onRevoked((tokenId) => links.closeToken(tokenId));
+    opened.push(sweepEverySecond(backend, refusals, log));
+    const { copies } = backend;
     const app = createApp({
       store,
-      zone,
+      zone: { read: (owner) => store.read(owner) },
       apex: apexOf(config, settings),
-      tokens: tokens.check,
-      acceptsLocal,
+      tokens,
+      lookupsNeedToken: lookupsNeedToken(config),
+      lookupTokens: createRecentTokenCheck(tokens, steadyNow),
+      acceptsLocal: () => isLoopbackHost(config.listen.host),
+      tokenTable,
+      audit,
+      refusals,
+      changes: changesFeed({
+        changes,
+        services: (names) => store.services(names),
+        timers: { after: runAfter },
+        log,
+        accessEnds: ({ tokenId, expiresAt }) => accessEnds(watch, tokenId, expiresAt),
+      }),
+      ...(copies === undefined ? {} : { backup: await openBackupFiles(config.stateDir, copies) }),
+      now: steadyNow,
+      publicPath,
       log,
     });
 
+    const names = certificateNames(config);
     const certificate = await authority.serverCertificate(names, Date.now());
-    const https = await listenHttps(app.fetch, config.listen, certificate, log);
+    const uses = { upgrades: links, mayLast: (path: string) => path === changesPath || path === backupPath };
+    const https = await listenHttps(app.fetch, config.listen, certificate, log, uses);
     opened.push(https.close, keepCertificate(https, authority, names, log));
     if (config.listenHttp !== undefined) {
-      opened.push((await listenHttp(app.fetch, config.listenHttp, log)).close);
+      opened.push((await listenHttp(app.fetch, config.listenHttp, log, uses)).close);
     }
-    return { address: https.address, caFile: authority.caFile, ...tokens.files, close };
+    // First of all, while the connections they are on still stand.
+    opened.push(links.close);
+    const tokenFiles = { agentTokenFile: files.agent, readerTokenFile: files.reader };
+    const { address } = https;
+    return { address, caFile: authority.caFile, ...tokenFiles, adminTokenFile: files.admin, close };
   } catch (fault) {
     await close();
     throw fault;
   }
+}
+
+function settingsOf({ zone, leaseMin, leaseMax }: ResolverConfig): RegistrySettings {
+  if (leaseMin > leaseMax) {
+    throw new BerthError("bad-config", `--lease-min ${leaseMin} is more than --lease-max ${leaseMax}`);
+  }
+  return { ...standardSettings(zone), leaseLimits: { lowest: leaseMin, highest: leaseMax } };
 }
 
 function makeStateDirectory(path: string): void {
@@ -87,58 +141,46 @@ function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-function openTokens(stateDir: string) {
-  const agentTokenFile = join(stateDir, "agent.token");
-  const readerTokenFile = join(stateDir, "reader.token");
-  const agent = readToken(agentTokenFile);
-  const reader = readToken(readerTokenFile);
-  return { files: { agentTokenFile, readerTokenFile }, check: createTokenCheck({ agent, reader }) };
+function runAfter(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 }
 
-/** A token nobody can send would leave the resolver running and every agent refused. */
-function readToken(file: string): string {
-  const token = readOrCreate(file, 0o600, makeToken).trim();
-  if (/^[\w.~+/=-]{20,}$/.test(token)) return token;
-  const mend = "write one of 20 or more letters and digits into it, or remove it to get a new one";
-  throw new BerthError("bad-token-file", `${file} holds no token (${mend})`, { who: file });
-}
-
-function makeToken(): string {
-  return `${randomBytes(32).toString("base64url")}\n`;
-}
-
-function certificateNames(config: ResolverConfig): string[] {
-  const listen = parseAddress(config.listen.host);
-  const isEverywhere = listen !== undefined && isUnspecified(listen);
-  const reached = isEverywhere ? [hostname(), ...machineAddresses()] : [config.listen.host];
-  return [...new Set(["localhost", "127.0.0.1", "::1", ...reached, ...config.publicNames])];
-}
-
-/** Bound to every address, the resolver is reached at any of the machine's own; a link-local one means nothing without its link. */
-function machineAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return all.filter(({ internal, scopeid }) => !internal && !scopeid).map(({ address }) => address);
-}
-
-function apexOf(config: ResolverConfig, settings: RegistrySettings): Apex {
-  const listen = parseAddress(config.listen.host);
-  const own = listen === undefined || isUnspecified(listen) ? [] : [listen];
-  const nameServerAddresses = config.nsAddress.length > 0 ? config.nsAddress : own;
-  const { zone, nameServers, ttl } = settings;
-  return { zone, nameServers, nameServerAddresses, ttl, negativeTtl: 1 };
+/** Aborts when the token is revoked, or has expired. */
+function accessEnds(watch: TokenWatch, tokenId: string, expiresAt: number | undefined): AbortSignal {
+  const ends = new AbortController();
+  const stop = watch.onRevoked((id) => {
+    if (id !== tokenId) return;
+    stop();
+    ends.abort();
+  });
+  if (expiresAt === undefined) return ends.signal;
+  const left = Math.min(Math.max(expiresAt - steadyNow(), 0), 2 ** 31 - 1);
+  return AbortSignal.any([ends.signal, AbortSignal.timeout(Math.ceil(left))]);
 }
 
 /** Removes hosts the moment their lease ends, so that lists, watchers and the serial do not wait for the next question. */
-function sweepLapses(store: SqliteStore, log: Log): () => void {
-  const sweepMs = 1000;
-  const timer = setInterval(() => {
-    try {
-      store.lapse();
-    } catch (fault) {
+function sweepEverySecond(backend: Backend, refusals: RefusalAudit, log: Log): () => Promise<void> {
+  const sweep = async (): Promise<void> => {
+    await backend.sweep().catch((fault: unknown) => {
       log.error(`cannot remove lapsed hosts: ${describeFault(fault)}`);
-    }
+    });
+    await flush();
+  };
+  const flush = (): Promise<void> =>
+    refusals.flush().catch((fault: unknown) => log.error(`audit record: ${describeFault(fault)}`));
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    // One that takes longer than a second must not be overtaken by the next.
+    running ??= sweep().finally(() => {
+      running = undefined;
+    });
   }, sweepMs);
-  return () => clearInterval(timer);
+  return async () => {
+    clearInterval(timer);
+    await running;
+    await flush();
+  };
 }
 
 /** Looks every day whether the certificate is to be renewed; returns what ends that. */

@@ -2,6 +2,7 @@ import type { Address } from "../shared/address.ts";
 import type { Binding, Problem, Refusal } from "../shared/binding.ts";
 import type { Rdata } from "../shared/dns/message.ts";
 import type { Name } from "../shared/name.ts";
+import type { TokenScope } from "../shared/tokens.ts";
 
 /** What the registry keeps of one container host while its lease runs. */
 export interface HostRecord {
@@ -14,10 +15,17 @@ export interface HostRecord {
   /** The label granted: the declared one, or that with a suffix of the host id when another host holds it. */
   hostLabel: string;
   addresses: Address[];
+  /** The distinct address sets of its bindings that are not all of `addresses`: each has a target of its own. */
+  parts: Address[][];
   local: boolean;
   problems: Problem[];
+  /** How many it declares. */
   bindings: number;
   grantsRevision: number;
+  /** By the token of the last push. */
+  tokenId: string;
+  owner: string;
+  scope: TokenScope;
 }
 
 /** All bindings one host declares for one name. `since` is the revision at which it first did, without a gap. */
@@ -27,6 +35,21 @@ export interface Claim {
   since: number;
   bindings: Binding[];
   refusal?: Refusal;
+}
+
+/** Whom a name belongs to. A host's own names have none: nobody else can declare them. */
+export interface Hold {
+  name: Name;
+  owner: string;
+  /** The one host it belongs to, for a name that does not merge; absent when every host of the owner may answer for it. */
+  hostId?: string;
+  /** The label of the host that brought it, and the token it counts against. */
+  hostLabel: string;
+  tokenId: string;
+  /** Milliseconds of the registry's clock: when this holder got it. */
+  since: number;
+  /** Nobody of the holder's declares it any more; it is kept until then (ms). */
+  until?: number;
 }
 
 /** Counters of the whole registry. `serial` is the SOA's (RFC 1035 §3.3.13). */

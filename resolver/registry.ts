@@ -1,39 +1,28 @@
-import type { Binding, Declared, Push, PushReply, Renewal } from "../shared/binding.ts";
-import { BerthError } from "../shared/errors.ts";
-import { labelsOf, maxLabelLength, maxNameLength, type Name, nameBelow, parentOf } from "../shared/name.ts";
-import { defaultNameServer, hostsApex } from "../shared/reserved.ts";
-import { compileAll, replaceHost, settleAnew } from "./apply.ts";
-import { grantHostLabel } from "./grants.ts";
+import type { Delta, Push, Renewal, Turn } from "../shared/binding.ts";
+import type { Name } from "../shared/name.ts";
+import type { Access } from "./access.ts";
+import { applyStep, replaceHost } from "./apply.ts";
+import { type ChangeRecorder, entryOfHostGone, entryOfPush, entryOfRelease } from "./audit.ts";
+import type { Change } from "./changes.ts";
+import { type Draft, unsettle } from "./draft.ts";
+import { LeaseBook } from "./lease-book.ts";
+import { asGranted } from "./own-names.ts";
 import {
-  grantLease,
-  judgePush,
-  judgeRenewal,
-  type LeaseLimits,
-  standardLeaseLimits,
-  type Turn,
-} from "./leases.ts";
-import type { HostRecord, RRset } from "./records.ts";
-import type { TurnOutcome } from "./store.ts";
+  judgeRelease,
+  leaseRemaining,
+  type Plan,
+  planDelta,
+  planPush,
+  planRenewal,
+  refuseTurn,
+  replyTo,
+} from "./plan.ts";
+import type { Counters, HostRecord } from "./records.ts";
+import type { RegistrySettings } from "./settings.ts";
+import { outdatedNames, type SettledHold } from "./settle.ts";
+import type { ReleaseOutcome, TurnOutcome, WithdrawOutcome } from "./store.ts";
 import type { Leases, Tables } from "./tables.ts";
-import type { CompileRules } from "./zone/compile.ts";
 import type { Zone, ZoneView } from "./zone/zone.ts";
-
-export interface RegistrySettings extends CompileRules {
-  nameServers: Name[];
-  leaseLimits: LeaseLimits;
-}
-
-/** Throws a BerthError `bad-config` for a zone whose own name is so long that hosts' names do not fit below it. */
-export function standardSettings(zone: Name): RegistrySettings {
-  // The longest name a host gets has two whole labels before `addr` and `host`.
-  const longest = maxNameLength - 2 * (maxLabelLength + 1) - "addr.host.".length;
-  if (zone.length > longest) {
-    const message = `the zone's name has ${zone.length - 1} characters; hosts' names fit below ${longest - 1} at most`;
-    throw new BerthError("bad-config", message);
-  }
-  const nameServers = [defaultNameServer(zone)];
-  return { zone, nameServers, ttl: 5, ephemeralTtl: 1, leaseLimits: standardLeaseLimits };
-}
 
 export interface RegistryParts {
   tables: Tables;
@@ -42,10 +31,20 @@ export interface RegistryParts {
   settings: RegistrySettings;
   /** Milliseconds since 1970; where the runtime has one, from a clock that does not step: leases are counted on it. */
   now: () => number;
+  /** Lower-case hex SHA-256 of a text. Synchronous, as every step of the registry is. */
+  digest: (text: string) => string;
   /** A lapse more than this many milliseconds late means our clockwork stood still, not the hosts: they get one more lease. */
   overdueGrace?: number;
-  /** Called inside the transaction with the owner names whose entries changed. */
-  onChanged?: (owners: Name[]) => void;
+  /** Called inside the transaction with the owner names whose entries changed; without it nobody compiles them to compare. */
+  observeOwners?: (owners: Name[]) => void;
+  /** Told what was done, in the transaction that did it. */
+  audit?: ChangeRecorder;
+  /** Called after a change, once it is durable. */
+  onCommitted?: (change: Change) => void;
+  /** Where revision and serial are counted elsewhere. `now` in milliseconds. */
+  nextCounters?: (last: Counters, now: number) => Counters;
+  /** Where holds are kept elsewhere: told what should be held, which then comes into the tables from there, or does not. */
+  keepHold?: (settled: SettledHold) => void;
 }
 
 /**
@@ -54,63 +53,100 @@ export interface RegistryParts {
  */
 export class Registry {
   private readonly parts: RegistryParts;
-  /** No lease runs out before this moment; spares looking at every lease for every query. */
-  private nextLapse = 0;
+  private readonly book: LeaseBook;
+  /** No kept name's time is up before this moment; undefined until it was looked up. */
+  private nextHoldEnd: number | undefined;
 
   constructor(parts: RegistryParts) {
     this.parts = parts;
+    this.book = new LeaseBook(parts);
   }
 
-  push(hostId: string, push: Push): TurnOutcome {
+  push(hostId: string, push: Push, access: Access): TurnOutcome {
     this.lapse();
-    const held = this.parts.tables.host(hostId);
-    const verdict = judgePush(held, this.lastSequence(hostId), push);
-    if (held !== undefined && verdict === "superseded") return this.superseded(held);
-    const lease = grantLease(push.lease, this.parts.settings.leaseLimits);
-    if (held !== undefined && verdict === "unchanged") return this.keep(held, push, lease);
-    const host = this.hostFrom(hostId, push, lease, held);
-    const claims = this.claimsFrom(host, push.declared);
-    this.change(() => replaceHost(this.parts, hostId, host, claims));
-    this.prolong(host, push.sequence);
-    return this.accepted(hostId);
+    return this.carryOut(planPush(this.parts, hostId, push, access), access);
   }
 
-  renew(hostId: string, renewal: Renewal): TurnOutcome {
+  pushDelta(hostId: string, delta: Delta, access: Access): TurnOutcome {
+    this.lapse();
+    return this.carryOut(planDelta(this.parts, hostId, delta, access), access);
+  }
+
+  renew(hostId: string, renewal: Renewal, access: Access): TurnOutcome {
     this.lapseIfPossible();
-    const held = this.parts.tables.host(hostId);
-    const verdict = judgeRenewal(held, this.lastSequence(hostId), renewal);
-    if (held === undefined || verdict === "unknown-digest") return { kind: "unknown-digest" };
-    if (verdict === "superseded") return this.superseded(held);
-    return this.keep(held, renewal, grantLease(renewal.lease, this.parts.settings.leaseLimits));
+    return this.carryOut(planRenewal(this.parts, hostId, renewal, access), access);
   }
 
-  withdraw(hostId: string): boolean {
-    this.lapse();
-    if (this.parts.tables.host(hostId) === undefined) return false;
-    this.remove([hostId]);
+  /** Prolongs the lease for a link's ping. False when another process speaks for the host by now, or its lease is over. */
+  touch(hostId: string, epoch: number): boolean {
+    const lease = this.book.running(hostId);
+    const host = this.parts.tables.host(hostId);
+    if (lease?.epoch !== epoch || host === undefined) return false;
+    this.book.prolong(host, lease);
     return true;
   }
 
-  /** Removes the hosts whose lease ran out. Returns when to call again, in milliseconds of the clock; undefined when no lease runs. */
-  lapse(): number | undefined {
-    const now = this.parts.now();
-    if (now >= this.nextLapse) {
-      const due = [...this.parts.leases.entries()].filter(([, lease]) => lease.expiresAt <= now);
-      const earliest = Math.min(...due.map(([, lease]) => lease.expiresAt));
-      const stoodStill = now - earliest > (this.parts.overdueGrace ?? Number.POSITIVE_INFINITY);
-      if (stoodStill) this.grantFreshLeases(due.map(([hostId]) => hostId));
-      else if (due.length > 0) this.remove(due.map(([hostId]) => hostId));
-      const running = [...this.parts.leases.entries()].map(([, lease]) => lease.expiresAt);
-      this.nextLapse = Math.min(Number.POSITIVE_INFINITY, ...running);
-    }
-    return Number.isFinite(this.nextLapse) ? this.nextLapse : undefined;
+  /** With its turn it is the host's own wish, else an operator's; `access` is whose, for the audit record. */
+  withdraw(hostId: string, turn?: Turn, access?: Access): WithdrawOutcome {
+    this.lapse();
+    const held = this.parts.tables.host(hostId);
+    const refused = turn === undefined ? undefined : refuseTurn(this.parts, hostId, held, turn);
+    if (refused !== undefined) return refused;
+    if (held === undefined) return { kind: "not-held" };
+    const change = this.change((draft) => this.removeHost(draft, hostId, access));
+    // Not before the tables have it: leases roll back with nothing, and a host without one would never lapse.
+    this.book.end(hostId, turn);
+    this.announce(change);
+    return { kind: "withdrawn" };
   }
 
-  /** For a start on tables that outlived their zone: what they hold was live, so every host gets one fresh lease to renew in. */
+  releaseName(name: Name, access?: Access): ReleaseOutcome {
+    this.lapse();
+    const { tables } = this.parts;
+    const hold = tables.hold(name);
+    const outcome = judgeRelease(tables, name, hold);
+    if (outcome.kind !== "released" || hold === undefined) return outcome;
+    const release = (draft: Draft) => {
+      // As if its time were up.
+      tables.putHold({ ...hold, until: draft.now });
+      unsettle(draft, name);
+      if (access !== undefined) draft.entries.push(() => entryOfRelease(access, name, hold.owner, draft.now));
+    };
+    this.announce(this.change(release));
+    return outcome;
+  }
+
+  /**
+   * Removes the hosts whose lease ran out, and ends what was kept long enough. Returns when to call again, in milliseconds of the clock;
+   * undefined when there is nothing to wait for.
+   */
+  lapse(): number | undefined {
+    const now = this.parts.now();
+    const { tables, leases } = this.parts;
+    this.nextHoldEnd ??= tables.nextHoldEnd() ?? Number.POSITIVE_INFINITY;
+    if (now >= Math.min(leases.soonest(), this.nextHoldEnd)) this.lapseDue(now);
+    const next = Math.min(leases.soonest(), this.nextHoldEnd);
+    return Number.isFinite(next) ? next : undefined;
+  }
+
+  /** For a start on tables that outlived their leases: what they hold was live, so every host gets one fresh lease to renew in. */
   resume(): void {
-    this.parts.tables.transaction(() => settleAnew(this.parts));
-    compileAll(this.parts);
-    this.grantFreshLeases(this.parts.tables.hosts().map((host) => host.hostId));
+    this.book.grantFresh(this.parts.tables.hosts().map(({ hostId }) => hostId));
+  }
+
+  /** For a start on tables that were settled under other settings, such as another zone. Looks at every claim once. */
+  settleAnew(): void {
+    this.parts.zone.forgetAll();
+    const names = outdatedNames(this.parts);
+    if (names.size === 0) return;
+    this.apply((draft) => {
+      for (const name of names) unsettle(draft, name);
+    });
+  }
+
+  /** For what a store changes besides, such as by a backup: one step with all that follows from it. */
+  apply(step: (draft: Draft) => void): void {
+    this.announce(this.change(step));
   }
 
   read(owner: string): ZoneView {
@@ -119,11 +155,74 @@ export class Registry {
     const { serial } = tables.counters();
     const entry = zone.entry(owner);
     if (entry === undefined) return { serial, exists: zone.hasBelow(owner), rrsets: [], additional: [] };
-    const rrsets = entry.rrsets.map((rrset) => this.withTtlLeft(rrset));
-    const additional = entry.additional.map(({ owner: target, rrset }) => {
-      return { owner: target, rrset: this.withTtlLeft(rrset) };
+    return { serial, exists: true, ...this.book.withTtlsLeft(entry) };
+  }
+
+  /** Seconds until the host's lease lapses, rounded up; 0 when it has none. */
+  leaseRemaining(hostId: string): number {
+    return leaseRemaining(this.parts, hostId);
+  }
+
+  /** Whoever's turn it is has the lease from here on, also when there is nothing to write. */
+  private carryOut(plan: Plan | TurnOutcome, access: Access): TurnOutcome {
+    if ("kind" in plan) return plan;
+    const change = this.write(plan, access);
+    this.book.prolong(plan.host, plan.turn);
+    const reply = replyTo(this.parts.tables, plan.host.hostId);
+    if (change !== undefined) this.announce(change);
+    return { kind: "accepted", reply };
+  }
+
+  private write({ writes, host, held, declared, known }: Plan, access: Access): Change | undefined {
+    if (writes === "epoch" && held !== undefined) return this.raiseEpoch(held, host.epoch);
+    if (writes === "record") return this.replaceRecord(host);
+    if (declared === undefined) return undefined;
+    const { zone } = this.parts.settings;
+    const bindings = declared.bindings.map((binding) => asGranted(binding, host, zone));
+    const claims = Map.groupBy(bindings, ({ name }) => name);
+    const before = known ?? this.parts.tables.claimsOfHost(host.hostId);
+    return this.change((draft) => {
+      const effect = replaceHost(draft, host.hostId, host, before, claims);
+      const { hostId, hostLabel } = host;
+      const refused = () => this.parts.tables.refusalsOf(hostId);
+      draft.entries.push(() =>
+        entryOfPush(access, { hostId, hostLabel, ...effect, refused: refused() }, draft.now),
+      );
     });
-    return { serial, exists: true, rrsets, additional };
+  }
+
+  private replaceRecord(host: HostRecord): Change {
+    const known = this.parts.tables.claimsOfHost(host.hostId);
+    const claims = new Map(known.map(({ name, bindings }) => [name, bindings]));
+    return this.change((draft) => void replaceHost(draft, host.hostId, host, known, claims));
+  }
+
+  /** No revision: nothing that anybody is shown or answered follows from an epoch, but whoever speaks for the host in the old one must stop. */
+  private raiseEpoch(held: HostRecord, epoch: number): Change {
+    const { tables } = this.parts;
+    tables.transaction(() => tables.putHost({ ...held, epoch }));
+    return { revision: tables.counters().revision, names: [], hosts: [held.hostId] };
+  }
+
+  private lapseDue(now: number): void {
+    const { tables } = this.parts;
+    const hostIds = this.book.due(now);
+    const ended = tables.holdsEndingBy(now);
+    const step = (draft: Draft): void => {
+      for (const hostId of hostIds) this.removeHost(draft, hostId);
+      for (const { name } of ended) unsettle(draft, name);
+    };
+    const change = hostIds.length + ended.length > 0 ? this.change(step) : undefined;
+    for (const hostId of hostIds) this.book.end(hostId);
+    this.book.raiseSoonest();
+    this.nextHoldEnd = tables.nextHoldEnd() ?? Number.POSITIVE_INFINITY;
+    if (change !== undefined) this.announce(change);
+  }
+
+  private removeHost(draft: Draft, hostId: string, access?: Access): void {
+    const label = this.parts.tables.host(hostId)?.hostLabel ?? "";
+    draft.entries.push(() => entryOfHostGone(access ?? null, hostId, label, draft.now));
+    replaceHost(draft, hostId, undefined, this.parts.tables.claimsOfHost(hostId), new Map());
   }
 
   /**
@@ -138,110 +237,13 @@ export class Registry {
     }
   }
 
-  /** Seconds until the host's lease lapses, rounded up; 0 when it has none. */
-  leaseRemaining(hostId: string): number {
-    const left = (this.parts.leases.get(hostId)?.expiresAt ?? 0) - this.parts.now();
-    return Math.max(0, Math.ceil(left / 1000));
+  private change(step: (draft: Draft) => void): Change {
+    const { change, holdEnd } = applyStep(this.parts, step);
+    if (this.nextHoldEnd !== undefined) this.nextHoldEnd = Math.min(this.nextHoldEnd, holdEnd);
+    return change;
   }
 
-  /** Lowered only when less is left of a lease, and rounded down, so that no cache keeps an answer past it. */
-  private withTtlLeft(rrset: RRset): RRset {
-    const now = this.parts.now();
-    const left = rrset.hosts.map((hostId) => (this.parts.leases.get(hostId)?.expiresAt ?? now) - now);
-    return { ...rrset, ttl: Math.max(0, Math.min(rrset.ttl, ...left.map((ms) => Math.floor(ms / 1000)))) };
-  }
-
-  private lastSequence(hostId: string): number {
-    return this.parts.leases.get(hostId)?.sequence ?? 0;
-  }
-
-  private superseded(held: HostRecord): TurnOutcome {
-    const leaseRemaining = this.leaseRemaining(held.hostId);
-    return { kind: "superseded", heldEpoch: held.epoch, leaseRemaining };
-  }
-
-  /** Prolongs the lease of an unchanged set. The record is written only when a new process or another lease length asks for it. */
-  private keep(held: HostRecord, turn: Turn, lease: number): TurnOutcome {
-    const host = { ...held, epoch: turn.epoch, lease };
-    this.change(() => {
-      if (lease !== held.lease) replaceHost(this.parts, held.hostId, host, this.heldClaims(held.hostId));
-      else if (turn.epoch !== held.epoch) this.parts.tables.putHost(host);
-    });
-    this.prolong(host, turn.sequence);
-    return this.accepted(held.hostId);
-  }
-
-  private heldClaims(hostId: string): Map<Name, Binding[]> {
-    return new Map(this.parts.tables.claimsOfHost(hostId).map((claim) => [claim.name, claim.bindings]));
-  }
-
-  private accepted(hostId: string): TurnOutcome {
-    const { tables } = this.parts;
-    const host = tables.host(hostId);
-    const reply: PushReply = {
-      lease: host?.lease ?? 0,
-      revision: tables.counters().revision,
-      grantsRevision: host?.grantsRevision ?? 0,
-      hostLabel: host?.hostLabel ?? "",
-      refused: tables.refusalsOf(hostId),
-    };
-    return { kind: "accepted", reply };
-  }
-
-  private grantFreshLeases(hostIds: string[]): void {
-    for (const hostId of hostIds) {
-      const host = this.parts.tables.host(hostId);
-      if (host !== undefined) this.prolong(host, this.lastSequence(hostId));
-    }
-  }
-
-  private prolong(host: HostRecord, sequence: number): void {
-    const expiresAt = this.parts.now() + host.lease * 1000;
-    this.parts.leases.set(host.hostId, { expiresAt, sequence });
-    this.nextLapse = Math.min(this.nextLapse, expiresAt);
-  }
-
-  private remove(hostIds: string[]): void {
-    this.change(() => {
-      for (const hostId of hostIds) replaceHost(this.parts, hostId, undefined, new Map());
-    });
-    // Not before the tables have it: leases roll back with nothing, and a host without one would never lapse.
-    for (const hostId of hostIds) this.parts.leases.delete(hostId);
-  }
-
-  /** A write that failed must leave no trace in the zone either. Compiling it anew costs time, but a disk that fails is rare. */
-  private change(step: () => void): void {
-    try {
-      this.parts.tables.transaction(step);
-    } catch (fault) {
-      compileAll(this.parts);
-      throw fault;
-    }
-  }
-
-  private hostFrom(hostId: string, push: Push, lease: number, held: HostRecord | undefined): HostRecord {
-    const { hostLabel: declaredLabel, addresses, local, problems, bindings } = push.declared;
-    const { epoch, digest } = push;
-    const keepsLabel = held !== undefined && held.declaredLabel === declaredLabel;
-    const isTaken = (label: string) => this.parts.tables.isLabelTaken(label, hostId);
-    const hostLabel = keepsLabel ? held.hostLabel : grantHostLabel(declaredLabel, hostId, isTaken);
-    const grantsRevision = held?.grantsRevision ?? 0;
-    const said = { addresses, local, problems, bindings: bindings.length };
-    return { hostId, epoch, digest, lease, grantsRevision, declaredLabel, hostLabel, ...said };
-  }
-
-  /** The declared bindings by the name they will stand at. */
-  private claimsFrom(host: HostRecord, declared: Declared): Map<Name, Binding[]> {
-    const bindings = declared.bindings.map((binding) => this.withGrantedLabel(host, binding));
-    return Map.groupBy(bindings, (binding) => binding.name);
-  }
-
-  /** `<container>.<declared label>.host.<zone>` becomes `<container>.<granted label>.host.<zone>`. */
-  private withGrantedLabel(host: HostRecord, binding: Binding): Binding {
-    if (binding.rule !== "host" || host.hostLabel === host.declaredLabel) return binding;
-    const apex = hostsApex(this.parts.settings.zone);
-    if (parentOf(binding.name) !== nameBelow(host.declaredLabel, apex)) return binding;
-    const container = labelsOf(binding.name)[0] ?? "";
-    return { ...binding, name: nameBelow(container, nameBelow(host.hostLabel, apex)) };
+  private announce(change: Change): void {
+    this.parts.onCommitted?.(change);
   }
 }

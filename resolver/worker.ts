@@ -5,7 +5,7 @@ import { createLog } from "../shared/log.ts";
 import { parseName } from "../shared/name.ts";
 import type { Apex } from "./answer.ts";
 import { createApp } from "./app.ts";
-import { standardSettings } from "./registry.ts";
+import { standardSettings } from "./settings.ts";
 import type { RegistryObject } from "./store/durable-object.ts";
 import { createTokenCheck } from "./tokens.ts";
 import { createEdgeReader } from "./zone/edge-reader.ts";

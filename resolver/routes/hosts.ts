@@ -2,10 +2,23 @@ import { type Context, Hono } from "hono";
 import type { z } from "zod";
 
 import { isLoopback } from "../../shared/address.ts";
-import { hostIdSchema, type Push, pushSchema, renewalSchema } from "../../shared/binding.ts";
+import {
+  type Declared,
+  type Delta,
+  declaredSchema,
+  deltaBodySchema,
+  pushBodySchema,
+  renewalBodySchema,
+  type Turn,
+} from "../../shared/binding.ts";
 import { digestOf } from "../../shared/digest.ts";
 import { BerthError } from "../../shared/errors.ts";
-import type { BindingStore, TurnOutcome } from "../store.ts";
+import type { Access } from "../access.ts";
+import { hostIdFrom, verifyTurn, verifyTurnWithBody } from "../signed-request.ts";
+import type { BindingStore, WithdrawOutcome } from "../store.ts";
+import { faultOfOutcome, replyOf } from "../turn-outcome.ts";
+import type { AccessEnv } from "./admin-only.ts";
+import { invalidBody, parseJsonBody, readJsonOctets } from "./body.ts";
 
 /** Room for 20,000 bindings; a request past it is a mistake or an attack. */
 const maxBodyLength = 16 * 1024 * 1024;
@@ -14,99 +27,111 @@ export interface HostsParts {
   store: BindingStore;
   /** Whether clients of this resolver are all on this machine, so that loopback addresses mean something to them. */
   acceptsLocal: (request: Request) => boolean;
+  /** The path a reverse proxy takes off in front of /v1: hosts sign the path they ask for. "" without one. */
+  publicPath?: string;
 }
 
-/** The push API, mounted at /v1/hosts. Faults are thrown; app.ts turns them into replies. */
-export function hostsRoutes({ store, acceptsLocal }: HostsParts): Hono {
-  return new Hono()
+type HostContext = Context<AccessEnv>;
+
+/**
+ * The push API, mounted at /v1/hosts. Each write goes the same way: may this kind of token, did the host sign it, what does it say, what
+ * does the store make of it. Faults are thrown; app.ts turns them into replies.
+ */
+export function hostsRoutes({ store, acceptsLocal, publicPath = "" }: HostsParts): Hono<AccessEnv> {
+  const read = <T extends object>(context: HostContext, schema: z.ZodType<T>) =>
+    readSigned(context, schema, publicPath);
+  return new Hono<AccessEnv>()
     .get("/", async (context) => context.json(await store.hosts()))
     .put("/:hostId", async (context) => {
-      const hostId = hostIdOf(context);
-      const push = await readBody(context, pushSchema);
-      await checkPush(push, acceptsLocal(context.req.raw));
-      return reply(context, await store.push(hostId, push));
+      const { hostId, access, body } = await read(context, pushBodySchema);
+      await checkDigest(body.declared, body.digest);
+      checkLocal(body.declared, acceptsLocal(context.req.raw));
+      return context.json(replyOf(await store.push(hostId, body, access)));
+    })
+    .patch("/:hostId", async (context) => {
+      const { hostId, access, body } = await read(context, deltaBodySchema);
+      checkChanges(body);
+      checkLocal(body.declared, acceptsLocal(context.req.raw));
+      return context.json(replyOf(await store.pushDelta(hostId, body, access)));
     })
     .put("/:hostId/lease", async (context) => {
-      const hostId = hostIdOf(context);
-      return reply(context, await store.renew(hostId, await readBody(context, renewalSchema)));
+      const { hostId, access, body } = await read(context, renewalBodySchema);
+      return context.json(replyOf(await store.renew(hostId, body, access)));
     })
     .delete("/:hostId", async (context) => {
-      if (await store.withdraw(hostIdOf(context))) return context.body(null, 204);
-      throw new BerthError("unknown-host", "nothing is held for this host");
+      const hostId = hostIdFrom(context.req.param("hostId"));
+      // An operator clears away hosts whose key nobody has any more.
+      const turn = isAdmin(context) ? undefined : await agentTurn(context, hostId, publicPath);
+      confirmWithdrawal(await store.withdraw(hostId, turn, context.get("access")));
+      return context.body(null, 204);
     });
 }
 
-async function checkPush(push: Push, acceptsLocal: boolean): Promise<void> {
-  if ((await digestOf(push.declared)) !== push.digest) {
-    throw invalid([{ path: "digest", message: "is not the SHA-256 of the declared set's canonical form" }]);
-  }
-  if (push.declared.local !== push.declared.addresses.every(isLoopback)) {
-    throw invalid([
+/** The signature is judged before the body is read, and the body's digest before it is parsed: strangers cost little. */
+async function readSigned<T extends object>(
+  context: HostContext,
+  schema: z.ZodType<T>,
+  publicPath: string,
+): Promise<{ hostId: string; access: Access; body: T & Turn }> {
+  const access = requireAgent(context);
+  const hostId = hostIdFrom(context.req.param("hostId"));
+  const request = context.req.raw;
+  const { turn, checkDigest } = await verifyTurnWithBody(request, hostId, publicPath);
+  const octets = await readJsonOctets(request, maxBodyLength);
+  await checkDigest(octets);
+  return { hostId, access, body: { ...parseJsonBody(octets, schema), ...turn } };
+}
+
+async function agentTurn(context: HostContext, hostId: string, publicPath: string): Promise<Turn> {
+  requireAgent(context);
+  return verifyTurn(context.req.raw, hostId, publicPath);
+}
+
+function isAdmin(context: HostContext): boolean {
+  return context.get("access").kind === "admin";
+}
+
+function requireAgent(context: HostContext): Access {
+  const access = context.get("access");
+  if (access.kind === "agent") return access;
+  const message = `a token of kind ${access.kind} may not speak for a host; an agent's token may`;
+  throw new BerthError("token-not-allowed", message);
+}
+
+async function checkDigest(declared: Declared, digest: string): Promise<void> {
+  if ((await digestOf(declared)) === digest) return;
+  throw invalidBody([{ path: "digest", message: "is not the SHA-256 of the declared set's canonical form" }]);
+}
+
+/** What `declaredSchema` asks of a whole set, asked of the part that is here. */
+function checkChanges({ declared, changed }: Delta): void {
+  const parsed = declaredSchema.safeParse({ ...declared, bindings: changed });
+  if (parsed.success) return;
+  const faults = parsed.error.issues.map(({ path: [first, ...rest], message }) => {
+    const path =
+      first === "bindings"
+        ? ["changed", ...rest]
+        : ["declared", ...(first === undefined ? [] : [first]), ...rest];
+    return { path: path.join("."), message };
+  });
+  throw invalidBody(faults);
+}
+
+function checkLocal(declared: Pick<Declared, "local" | "addresses">, acceptsLocal: boolean): void {
+  if (declared.local !== declared.addresses.every(isLoopback)) {
+    throw invalidBody([
       { path: "declared.local", message: "is true exactly when all addresses are loopback ones" },
     ]);
   }
-  if (push.declared.addresses.some(isLoopback) && !acceptsLocal) {
+  if (declared.addresses.some(isLoopback) && !acceptsLocal) {
     const mend = "start the agent with --advertise <an address its clients can reach>";
     const message = `loopback addresses mean nothing to this resolver's clients on other machines; ${mend}`;
     throw new BerthError("local-host-refused", message);
   }
 }
 
-function reply(context: Context, outcome: TurnOutcome): Response {
-  switch (outcome.kind) {
-    case "accepted":
-      return context.json(outcome.reply);
-    case "unknown-digest":
-      throw new BerthError("unknown-digest", "this resolver does not hold that set; push the whole set");
-    case "superseded": {
-      const { heldEpoch, leaseRemaining } = outcome;
-      const message = `another process pushes for this host (epoch ${heldEpoch})`;
-      throw new BerthError("superseded", message, { facts: { heldEpoch, leaseRemaining } });
-    }
-  }
-}
-
-function hostIdOf(context: Context): string {
-  const parsed = hostIdSchema.safeParse(context.req.param("hostId"));
-  if (parsed.success) return parsed.data;
-  throw invalid([{ path: "hostId", message: parsed.error.issues[0]?.message ?? "wrong" }]);
-}
-
-async function readBody<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
-  const type = context.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/json") {
-    throw new BerthError("bad-content-type", 'the body needs "content-type: application/json"');
-  }
-  const parsed = schema.safeParse(await readJson(context.req.raw));
-  if (parsed.success) return parsed.data;
-  throw invalid(parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message })));
-}
-
-/** Stops reading at the limit: content-length may be missing or a lie. (Hono's own limit cannot read @hono/node-server's requests.) */
-async function readJson(request: Request): Promise<unknown> {
-  const tooLarge = () => new BerthError("body-too-large", `the body is over ${maxBodyLength} octets`);
-  if (Number(request.headers.get("content-length")) > maxBodyLength) throw tooLarge();
-  const decoder = new TextDecoder();
-  let text = "";
-  let length = 0;
-  try {
-    for await (const chunk of request.body ?? []) {
-      length += chunk.length;
-      if (length > maxBodyLength) throw tooLarge();
-      text += decoder.decode(chunk, { stream: true });
-    }
-    return JSON.parse(text + decoder.decode());
-  } catch (cause) {
-    if (cause instanceof BerthError) throw cause;
-    throw new BerthError("malformed-json", "the body is not JSON, or broke off", { cause });
-  }
-}
-
-function invalid(faults: { path: string; message: string }[]): BerthError {
-  // A body of 20,000 wrong bindings must not become a reply of as many faults.
-  const cut = (text: string) => (text.length > 200 ? `${text.slice(0, 197)}...` : text);
-  const shown = faults.slice(0, 50).map(({ path, message }) => ({ path: cut(path), message: cut(message) }));
-  return new BerthError("invalid-body", `${faults.length} of its values are wrong`, {
-    facts: { faults: shown },
-  });
+function confirmWithdrawal(outcome: WithdrawOutcome): void {
+  if (outcome.kind === "withdrawn") return;
+  if (outcome.kind !== "not-held") throw faultOfOutcome(outcome);
+  throw new BerthError("unknown-host", "nothing is held for this host");
 }

@@ -1,6 +1,7 @@
-import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from "node:http";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 
 import { formatEndpoint } from "../../shared/address.ts";
@@ -23,11 +24,30 @@ export interface SecureTransport extends Transport {
   setCertificate(certificate: ServerCertificate): void;
 }
 
+/** What a transport lets happen besides ordinary exchanges. */
+export interface TransportUses {
+  /** Upgrades to take; all others are ignored, and answered as the requests they are (RFC 9110 §7.8). */
+  upgrades?: {
+    wants(request: IncomingMessage): boolean;
+    upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  };
+  /** Whether an exchange at this path may last while octets flow: a feed, or a large file. The app refuses strangers there at once. */
+  mayLast?(path: string): boolean;
+}
+
 /*
  * What one peer may take. Lookups are open to whoever reaches the resolver, so none of these may be left to the client: streams of one
- * connection, connections, the time of one exchange (ms), and how long a connection may be quiet (ms).
+ * connection, connections, the time of one exchange (ms), of an HTTP/1.1 request that may last (ms), and how long a connection may be
+ * quiet (ms).
  */
-const limits = { streams: 100, connections: 512, exchangeMs: 60_000, quietMs: 120_000, closingMs: 5000 };
+const limits = {
+  streams: 100,
+  connections: 512,
+  exchangeMs: 60_000,
+  lastingMs: 3_600_000,
+  quietMs: 120_000,
+  closingMs: 5000,
+};
 
 /** https with HTTP/2 and HTTP/1.1 chosen by ALPN. Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function listenHttps(
@@ -35,6 +55,7 @@ export async function listenHttps(
   at: ListenAddress,
   certificate: ServerCertificate,
   log: Log,
+  uses: TransportUses = {},
 ): Promise<SecureTransport> {
   const settings = { maxConcurrentStreams: limits.streams };
   const server = createSecureServer({ ...certificate, settings, allowHTTP1: true, minVersion: "TLSv1.2" });
@@ -48,7 +69,8 @@ export async function listenHttps(
       setTimeout(() => session.destroy(), limits.closingMs).unref();
     });
   });
-  server.on("request", boundedListener(fetch));
+  server.on("request", boundedListener(fetch, uses));
+  takeUpgrades(server, uses);
   const transport = await listen(server, at, log, () => {
     for (const session of sessions) session.destroy();
   });
@@ -56,19 +78,40 @@ export async function listenHttps(
 }
 
 /** Plain HTTP/1.1. Throws a BerthError `port-in-use` or `cannot-listen`. */
-export async function listenHttp(fetch: FetchCallback, at: ListenAddress, log: Log): Promise<Transport> {
-  const server = createHttpServer(boundedListener(fetch));
+export async function listenHttp(
+  fetch: FetchCallback,
+  at: ListenAddress,
+  log: Log,
+  uses: TransportUses = {},
+): Promise<Transport> {
+  const server = createHttpServer(boundedListener(fetch, uses));
+  takeUpgrades(server, uses);
   return listen(server, at, log, () => undefined);
 }
 
 /** Ends an exchange that takes too long. (A body that was answered unread is @hono/node-server's to cut off.) */
-function boundedListener(fetch: FetchCallback): ReturnType<typeof getRequestListener> {
+function boundedListener(fetch: FetchCallback, uses: TransportUses): ReturnType<typeof getRequestListener> {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
   return (request, response) => {
-    const deadline = setTimeout(() => request.destroy(), limits.exchangeMs);
-    response.once("close", () => clearTimeout(deadline));
+    const end = () => void request.destroy();
+    if (uses.mayLast?.(request.url?.split("?")[0] ?? "")) request.setTimeout(limits.quietMs, end);
+    else {
+      const deadline = setTimeout(end, limits.exchangeMs);
+      response.once("close", () => clearTimeout(deadline));
+    }
     return listener(request, response);
   };
+}
+
+/** Node knows both properties on either server and asks them for every HTTP/1.1 request; only its types lack them for the secure one. */
+function takeUpgrades(server: HttpServer | Http2SecureServer, { upgrades }: TransportUses): void {
+  Object.assign(server, {
+    requestTimeout: limits.lastingMs,
+    shouldUpgradeCallback: (request: IncomingMessage) => upgrades?.wants(request) ?? false,
+  });
+  if (upgrades !== undefined) {
+    (server as HttpServer).on("upgrade", (request, socket, head) => upgrades.upgrade(request, socket, head));
+  }
 }
 
 async function listen(

@@ -1,82 +1,96 @@
 import { DurableObject } from "cloudflare:workers";
 
-import type { Push, Renewal } from "../../shared/binding.ts";
+import type { Delta, Push, Renewal, Turn } from "../../shared/binding.ts";
 import { createLog } from "../../shared/log.ts";
-import { parseName } from "../../shared/name.ts";
-import type { HostList, ServiceList } from "../../shared/registry-views.ts";
-import { Registry, standardSettings } from "../registry.ts";
-import type { TurnOutcome } from "../store.ts";
-import { listHosts, listServices } from "../views.ts";
+import { type Name, parseName } from "../../shared/name.ts";
+import type { HostList, NameList, ServiceList } from "../../shared/registry-views.ts";
+import type { Access } from "../access.ts";
+import { Registry } from "../registry.ts";
+import { standardSettings } from "../settings.ts";
+import type { BindingStore, ReleaseOutcome, TurnOutcome, WithdrawOutcome } from "../store.ts";
 import type { Env } from "../worker.ts";
+import { createZone } from "../zone/compiled-zone.ts";
 import type { ZoneView } from "../zone/zone.ts";
+import { storeOver } from "./memory.ts";
+import { makeGeneration, sha256Hex } from "./node-crypto.ts";
 import { Publication } from "./publication.ts";
 import { migrate, objectSteps, registrySteps } from "./schema.ts";
-import type { Sql } from "./sql.ts";
+import { settleUnder } from "./settled.ts";
+import type { Sql, SqlValue } from "./sql.ts";
 import { createSqlLeases } from "./sql-leases.ts";
 import { createSqlTables } from "./sql-tables.ts";
-import { createSqlZone } from "./sql-zone.ts";
 
 /** An alarm later than this was held up by the platform, not by the hosts. */
 const overdueGraceMs = 5000;
 const publishRetryMs = 1000;
 
 /** The one writer of a zone on Workers: BindingStore's methods as RPC, lapses by alarm, and the copy in Workers KV kept after it. */
-export class RegistryObject extends DurableObject<Env> {
+export class RegistryObject extends DurableObject<Env> implements BindingStore {
+  /** Rows read and written since the object woke up: what the platform bills. */
+  readonly rows = { read: 0, written: 0 };
   private readonly tables;
   private readonly registry: Registry;
+  private readonly store: BindingStore;
   private readonly publication: Publication;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
-    const sql = sqlOver(state.storage);
+    const sql = sqlOver(state.storage, this.rows);
     const steps = registrySteps.map((step, index) => [...step, ...(objectSteps[index] ?? [])]);
-    migrate(sql, "the registry object", steps);
-    const zone = createSqlZone(sql);
+    migrate(sql, "the registry object", steps, Date.now());
+    const settings = standardSettings(parseName(env.BERTH_ZONE));
     const log = createLog("registry", "info", (line) => console.log(line));
     this.tables = createSqlTables(sql);
+    const zone = createZone(this.tables, settings);
     this.publication = new Publication(sql, zone, env.ZONE, log);
     this.registry = new Registry({
       tables: this.tables,
-      leases: createSqlLeases(sql),
+      leases: createSqlLeases(sql, makeGeneration),
       zone,
-      settings: standardSettings(parseName(env.BERTH_ZONE)),
+      settings,
       now: Date.now,
+      digest: sha256Hex,
       overdueGrace: overdueGraceMs,
-      onChanged: (owners) => this.publication.note(owners, this.tables.counters().revision),
+      observeOwners: (owners) => this.publication.note(owners, this.tables.counters().revision),
     });
+    this.store = storeOver(this.registry, this.tables, settings);
+    settleUnder(sql, this.registry, settings);
   }
 
-  async push(hostId: string, push: Push): Promise<TurnOutcome> {
-    const outcome = this.registry.push(hostId, push);
-    await this.setAlarm();
-    return outcome;
+  push(hostId: string, push: Push, access: Access): Promise<TurnOutcome> {
+    return this.thenSetAlarm(this.store.push(hostId, push, access));
   }
 
-  async renew(hostId: string, renewal: Renewal): Promise<TurnOutcome> {
-    const outcome = this.registry.renew(hostId, renewal);
-    await this.setAlarm();
-    return outcome;
+  pushDelta(hostId: string, delta: Delta, access: Access): Promise<TurnOutcome> {
+    return this.thenSetAlarm(this.store.pushDelta(hostId, delta, access));
   }
 
-  async withdraw(hostId: string): Promise<boolean> {
-    const wasThere = this.registry.withdraw(hostId);
-    await this.setAlarm();
-    return wasThere;
+  renew(hostId: string, renewal: Renewal, access: Access): Promise<TurnOutcome> {
+    return this.thenSetAlarm(this.store.renew(hostId, renewal, access));
   }
 
-  async hosts(): Promise<HostList> {
-    return listHosts(this.registry, this.tables);
+  withdraw(hostId: string, turn?: Turn, access?: Access): Promise<WithdrawOutcome> {
+    return this.thenSetAlarm(this.store.withdraw(hostId, turn, access));
   }
 
-  async services(): Promise<ServiceList> {
-    return listServices(this.registry, this.tables, parseName(this.env.BERTH_ZONE));
+  hosts(): Promise<HostList> {
+    return this.thenSetAlarm(this.store.hosts());
+  }
+
+  services(names?: Name[]): Promise<ServiceList> {
+    return this.thenSetAlarm(this.store.services(names));
+  }
+
+  names(): Promise<NameList> {
+    return this.thenSetAlarm(this.store.names());
+  }
+
+  releaseName(name: Name, access?: Access): Promise<ReleaseOutcome> {
+    return this.thenSetAlarm(this.store.releaseName(name, access));
   }
 
   async read(owner: string): Promise<ZoneView> {
-    const view = this.registry.read(owner);
-    // A read can be what notices a lapse; its names have to leave the copy as well.
-    await this.setAlarm();
-    return view;
+    return this.thenSetAlarm(this.store.read(owner));
   }
 
   override async alarm(): Promise<void> {
@@ -85,7 +99,14 @@ export class RegistryObject extends DurableObject<Env> {
     await this.setAlarm(publishRetryMs);
   }
 
-  /** The next lapse, or the copy's arrears. An alarm already set for an earlier moment stays: it costs no write and finds nothing due. */
+  /** After every call, reads too: each can be what notices a lapse, and its names have to leave the copy as well. */
+  private async thenSetAlarm<T>(done: T | Promise<T>): Promise<T> {
+    const result = await done;
+    await this.setAlarm();
+    return result;
+  }
+
+  /** The next lapse or end of a hold, or the copy's arrears. An alarm already set for an earlier moment stays: it costs no write and finds nothing due. */
   private async setAlarm(publishDelayMs = 0): Promise<void> {
     const nextLapse = this.registry.lapse() ?? Number.POSITIVE_INFINITY;
     const nextPublish = this.publication.isPending() ? Date.now() + publishDelayMs : Number.POSITIVE_INFINITY;
@@ -96,10 +117,17 @@ export class RegistryObject extends DurableObject<Env> {
   }
 }
 
-function sqlOver(storage: DurableObjectStorage): Sql {
+function sqlOver(storage: DurableObjectStorage, rows: { read: number; written: number }): Sql {
+  const exec = (query: string, params: SqlValue[]) => {
+    const cursor = storage.sql.exec(query, ...params);
+    const result = cursor.toArray();
+    rows.read += cursor.rowsRead;
+    rows.written += cursor.rowsWritten;
+    return result;
+  };
   return {
-    run: (query, ...params) => void storage.sql.exec(query, ...params),
-    all: (query, ...params) => storage.sql.exec(query, ...params).toArray(),
+    run: (query, ...params) => void exec(query, params),
+    all: (query, ...params) => exec(query, params),
     transaction: (change) => storage.transactionSync(change),
   };
 }

@@ -23,19 +23,82 @@ afterEach(async () => {
   await reset();
 });
 
-describeStore("Durable Object", async (): Promise<StoreHarness> => {
-  const stub = freshStub();
-  return {
-    store: storeOf(stub),
-    async advance(ms) {
-      vi.setSystemTime(Date.now() + ms);
-      await runDurableObjectAlarm(stub);
-    },
-    async restart() {
-      await evictDurableObject(stub);
-      return storeOf(stub);
-    },
+describeStore(
+  "Durable Object",
+  async (): Promise<StoreHarness> => {
+    const stub = freshStub();
+    return {
+      store: storeOf(stub),
+      async advance(ms) {
+        vi.setSystemTime(Date.now() + ms);
+        await runDurableObjectAlarm(stub);
+      },
+      async restart() {
+        await evictDurableObject(stub);
+        return storeOf(stub);
+      },
+    };
+  },
+  {
+    freshStart: "an object that wakes up was not away: leases and turns are in its storage",
+    lateLapse: "an alarm that late was held up by the platform, not by the hosts",
+  },
+);
+
+describe("after an eviction, in registries of 1,000 and of 10,000 bindings", () => {
+  const perHost = 100;
+  const nameOf = (host: number, index: number) => `s${index}.h${host}`;
+  const setOf = (host: number, port: number) => {
+    return Array.from({ length: perHost }, (_, index) =>
+      binding(nameOf(host, index), { port: index === 0 ? port : 1000 + index, at: [`10.0.${host}.1`] }),
+    );
   };
+
+  /** Pushed in the object itself, because each exchange with it costs more than the push. */
+  async function makeObject(hosts: number) {
+    const stub = freshStub();
+    const all = Array.from({ length: hosts }, (_, host) => hostNumber(host));
+    await runInDurableObject(stub, async (object: RegistryObject) => {
+      for (const [host, agent] of all.entries()) {
+        await accepted(agent.push(object, setOf(host, 1), { lease: 3600 }));
+      }
+    });
+    return { stub, all };
+  }
+
+  /** What `request` makes an object read and write that has forgotten everything. */
+  async function rowsFor(stub: Stub, request: (object: RegistryObject) => Promise<unknown>) {
+    await evictDurableObject(stub);
+    return runInDurableObject(stub, async (object: RegistryObject) => {
+      await request(object);
+      return { ...object.rows };
+    });
+  }
+
+  test("a push of one change, a renewal and a question cost the same rows", async () => {
+    const costs = [];
+    for (const hosts of [10, 100]) {
+      const { stub, all } = await makeObject(hosts);
+      const agent = all[7] ?? hostNumber(7);
+      const [push, renewal, question] = [
+        await rowsFor(stub, (object) => accepted(agent.push(object, setOf(7, 2), { lease: 3600 }))),
+        await rowsFor(stub, (object) => accepted(agent.renew(object))),
+        await rowsFor(stub, async (object) => object.read(`_80._tcp.${nameOf(3, 3)}.berth.internal.`)),
+      ];
+      costs.push({ push, renewal, question });
+    }
+    expect(costs[1]).toEqual(costs[0]);
+    // One for each claim of the host, and little else; a renewal does not even look at those.
+    expect(costs[0]?.push.read).toBeLessThan(2.5 * perHost);
+    expect(costs[0]?.push.written).toBeLessThan(10);
+    expect(costs[0]?.renewal.read).toBeLessThan(perHost / 2);
+    expect(costs[0]?.renewal.written).toBe(1);
+  }, 30_000);
+
+  function hostNumber(host: number): TestHost {
+    const letters = [host / 26, host % 26].map((digit) => String.fromCharCode(97 + digit)).join("");
+    return new TestHost(letters, `h${host}`, [`10.0.${host}.1`]);
+  }
 });
 
 describe("the registry object's alarm", () => {
@@ -155,13 +218,17 @@ function alarmAt(stub: Stub): Promise<number | null> {
   return runInDurableObject(stub, (_, state) => state.storage.getAlarm());
 }
 
+/** The object as the Worker reaches it; RPC results are promises of another kind. */
 function storeOf(stub: Stub): BindingStore {
   return {
-    push: (hostId, push) => stub.push(hostId, push),
-    renew: (hostId, renewal) => stub.renew(hostId, renewal),
-    withdraw: (hostId) => stub.withdraw(hostId),
-    hosts: () => stub.hosts(),
-    services: () => stub.services(),
-    read: (owner) => stub.read(owner),
+    push: async (hostId, push, access) => stub.push(hostId, push, access),
+    pushDelta: async (hostId, delta, access) => stub.pushDelta(hostId, delta, access),
+    renew: async (hostId, renewal, access) => stub.renew(hostId, renewal, access),
+    withdraw: async (hostId, turn) => stub.withdraw(hostId, turn),
+    hosts: async () => stub.hosts(),
+    services: async (names) => stub.services(names),
+    names: async () => stub.names(),
+    releaseName: async (name) => stub.releaseName(name),
+    read: async (owner) => stub.read(owner),
   };
 }

@@ -1,4 +1,4 @@
-import { standardSettings } from "../registry.ts";
+import { standardSettings } from "../settings.ts";
 import { zone } from "./contract/builders.ts";
 import { describeStore } from "./contract.ts";
 import { createMemoryStore } from "./memory.ts";

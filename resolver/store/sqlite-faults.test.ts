@@ -1,9 +1,10 @@
+import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
-import { standardSettings } from "../registry.ts";
+import { standardSettings } from "../settings.ts";
 import {
   accepted,
   binding,
@@ -27,7 +28,7 @@ function makeFailingStore() {
   // A deferred constraint fails at COMMIT, when everything in memory has been done already.
   database.exec(`
     CREATE TABLE full (room TEXT REFERENCES hosts (host_id) DEFERRABLE INITIALLY DEFERRED);
-    CREATE TRIGGER fail_late AFTER INSERT ON claims WHEN NEW.name LIKE 'poison%'
+    CREATE TRIGGER fail_late AFTER INSERT ON claims WHEN NEW.path LIKE '%.poison'
       BEGIN INSERT INTO full VALUES ('none'); END;
     CREATE TRIGGER fail_early AFTER DELETE ON hosts WHEN OLD.host_label = 'poison'
       BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
@@ -110,6 +111,63 @@ describe("a write that fails", () => {
   });
 });
 
+describe("a disk", () => {
+  async function storeWith(bindings: number) {
+    const { store } = makeFailingStore();
+    const nas = new TestHost("a", "nas");
+    const set = Array.from({ length: bindings }, (_, index) => binding(`s${index}`));
+    await accepted(nas.push(store, set));
+    return { store, nas, set };
+  }
+
+  test("without room refuses the push by name, answers go on, and it is taken when there is room again", async () => {
+    const { store, nas, set } = await storeWith(1);
+    store.sql.run("PRAGMA max_page_count = 1");
+    const many = Array.from({ length: 500 }, (_, index) => binding(`more${index}`));
+    await expect(nas.push(store, [...set, ...many])).rejects.toMatchObject({
+      code: "disk-full",
+      retryable: true,
+      message: expect.stringContaining("registry.db"),
+    });
+    expect(await existsAt(store, "s0")).toBe(true);
+    expect(await existsAt(store, "more0")).toBe(false);
+    await accepted(nas.renew(store, { digest: (await store.hosts()).hosts[0]?.digest ?? "" }));
+    store.sql.run("PRAGMA max_page_count = 1000000");
+    await accepted(nas.push(store, [...set, ...many]));
+    expect(await existsAt(store, "more499")).toBe(true);
+  });
+
+  test("that takes no writes any more is out of service for pushes alone", async () => {
+    const { store, nas } = await storeWith(1);
+    store.sql.run("PRAGMA query_only = ON");
+    await expect(nas.push(store, [])).rejects.toMatchObject({ code: "store-unavailable", retryable: true });
+    expect(await existsAt(store, "s0")).toBe(true);
+  });
+
+  test("that lost a page makes no name absent: reading it is a fault that says what to do", async () => {
+    const { store, nas } = await storeWith(400);
+    const file = await spoilEverythingBehind(store);
+    const fault = { code: "bad-database", who: file, message: expect.stringContaining("berth restore") };
+    expect(() => store.read(`s399.${zone}`)).toThrow(expect.objectContaining(fault));
+    expect(() => store.read(`_80._tcp.s7.${zone}`), "again").toThrow(expect.objectContaining(fault));
+    expect(() => store.read(`never-there.${zone}`)).toThrow(expect.objectContaining(fault));
+    await expect(nas.push(store, [])).rejects.toMatchObject(fault);
+    await expect(store.services()).rejects.toMatchObject(fault);
+  });
+});
+
+/** Overwrites all pages but the first, as a failing disk might, and makes the store read them again. */
+async function spoilEverythingBehind(store: SqliteStore): Promise<string> {
+  const file = String(store.sql.all("PRAGMA database_list")[0]?.file);
+  store.sql.all("PRAGMA wal_checkpoint(TRUNCATE)");
+  const { size } = statSync(file);
+  const descriptor = openSync(file, "r+");
+  writeSync(descriptor, Buffer.alloc(size - 4096, 0x5a), 0, size - 4096, 4096);
+  closeSync(descriptor);
+  store.sql.run("PRAGMA shrink_memory");
+  return file;
+}
+
 /** mulberry32: the same sequence on every machine. */
 function seeded(seed: number): () => number {
   let state = seed;
@@ -125,6 +183,8 @@ test("500 random pushes, withdrawals and lapses leave it equal to the memory sto
   const random = seeded(7);
   const pick = (count: number) => Math.floor(random() * count);
   const { store: sqlite, tick } = makeFailingStore();
+  // What a power cut would take is no matter here.
+  sqlite.sql.run("PRAGMA synchronous = OFF");
   let now = 1_800_000_000_000;
   const memory = createMemoryStore(standardSettings(zone), () => now);
   const hosts = ["a", "b", "c", "d"].map((letter, i) => new TestHost(letter, `h${i % 3}`, [`10.0.0.${i}`]));
@@ -140,7 +200,7 @@ test("500 random pushes, withdrawals and lapses leave it equal to the memory sto
     const host = hosts[at];
     if (host === undefined) continue;
     if (pick(10) === 0) {
-      expect(await sqlite.withdraw(host.hostId)).toBe(await memory.withdraw(host.hostId));
+      expect(await sqlite.withdraw(host.hostId)).toEqual(await memory.withdraw(host.hostId));
       continue;
     }
     const set = Array.from({ length: pick(5) }, () =>
@@ -160,6 +220,7 @@ test("500 random pushes, withdrawals and lapses leave it equal to the memory sto
     expect(digest).toBeDefined();
     expect(await memory.services()).toEqual(await sqlite.services());
     expect(await memory.hosts()).toEqual(await sqlite.hosts());
+    expect(await memory.names()).toEqual(await sqlite.names());
     for (const owner of ["web", "_80._tcp.web", "_tcp.db", "shop", "h0.host", "_81._tcp.a.shop"]) {
       const [a, b] = await Promise.all([memory.read(`${owner}.${zone}`), sqlite.read(`${owner}.${zone}`)]);
       expect(a, `step ${step}, ${owner}`).toEqual(b);

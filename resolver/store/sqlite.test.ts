@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { parseName } from "../../shared/name.ts";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
-import { standardSettings } from "../registry.ts";
+import { standardSettings } from "../settings.ts";
 import {
   accepted,
   binding,
@@ -72,6 +72,21 @@ function scribble(file: string): void {
   copyOfFixture(file);
   const bytes = readFileSync(file);
   writeFileSync(file, bytes.fill(0x5a, 4096));
+}
+
+/** A registry of many pages, closed. */
+function registryIn(file: string): string {
+  const store = openSqliteStore(file, standardSettings(zone), () => 1_800_000_000_000);
+  store.sql.run("CREATE TABLE ballast (text TEXT)");
+  for (let row = 0; row < 20; row++) store.sql.run("INSERT INTO ballast VALUES (?)", "x".repeat(4000));
+  store.close();
+  return file;
+}
+
+/** In the middle of the ballast, which no start reads for its own sake. */
+function spoilPage(file: string): void {
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096));
 }
 
 describeStore("SQLite", async () => {
@@ -145,7 +160,7 @@ describe("the file", () => {
     close();
     inShell(file, (database) => {
       expect(database.prepare("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
-      expect(database.prepare("SELECT schema FROM registry").get()).toEqual({ schema: 1 });
+      expect(database.prepare("SELECT schema FROM registry").get()).toEqual({ schema: 2 });
     });
   });
 
@@ -163,14 +178,53 @@ describe("the file", () => {
     expect(written()[0]).toBeGreaterThan(before[0] ?? 0);
   });
 
-  test("of schema 1, as released, still opens and answers", async () => {
-    const file = temporaryFile();
-    const store = makeFile(copyOfFixture(file)).open();
+  test("is not read through for its claims at a start under the same settings", async () => {
+    const { open } = makeFile();
+    await new TestHost("a", "nas").push(open(), [binding("web")]);
+    open();
+    const prepare = vi.spyOn(DatabaseSync.prototype, "prepare");
+    onTestFinished(() => prepare.mockRestore());
+    open();
+    const reads = prepare.mock.calls.map(([query]) => query).filter((query) => /FROM claims/.test(query));
+    expect(reads).toEqual(["SELECT 1 FROM claims LIMIT 1"]);
+  });
+});
+
+describe("a file of schema 1, as released", () => {
+  test("still opens and answers", async () => {
+    const store = makeFile(copyOfFixture(temporaryFile())).open();
     expect(await endpointsAt(store, "_80._tcp.web.shop")).toEqual(["192.0.2.5:32768", "2001:db8::5:32768"]);
     expect(await rdataAt(store, "_5432._tcp.postgres", "SRV")).toEqual([`0 0 5432 v4.addr.nas.host.${zone}`]);
+    expect(await rdataAt(store, "v4.addr.nas.host", "A")).toEqual(["192.0.2.5"]);
+    expect(await existsAt(store, "shop")).toBe(true);
+    expect(await existsAt(store, "ns")).toBe(false);
     const [host] = (await store.hosts()).hosts;
     expect(host).toMatchObject({ epoch: 3, lease: 60, leaseRemaining: 60, bindings: 3 });
+    expect(host).toMatchObject({ owner: "operator", tokenId: "bootstrap-agent" });
     expect(host?.refused.map(({ name }) => name)).toEqual([`ns.${zone}`]);
+  });
+
+  test("has a hold for every name it granted, from the day of the upgrade", async () => {
+    const { open, advance } = makeFile(copyOfFixture(temporaryFile()));
+    const store = open();
+    const held = { owner: "operator", hostLabel: "nas", since: 1_800_000_000_000, until: null, waiting: [] };
+    expect((await store.names()).names).toEqual([
+      { ...held, name: `postgres.${zone}`, exclusive: true },
+      { ...held, name: `web.shop.${zone}`, exclusive: false },
+    ]);
+    const counted = await counters(store);
+    await advance(60_500);
+    expect((await store.names()).names).toEqual([]);
+    expect((await counters(open())).revision).toBeGreaterThan(counted.revision);
+  });
+
+  test("takes the host's next push as one of its own", async () => {
+    const store = makeFile(copyOfFixture(temporaryFile())).open();
+    const nas = new TestHost("a", "nas", ["192.0.2.5", "2001:db8::5"]);
+    const reply = await accepted(nas.push(store, [binding("web.shop", { at: ["192.0.2.5"] })], { epoch: 4 }));
+    expect(reply.refused).toEqual([]);
+    expect(await existsAt(store, "postgres")).toBe(false);
+    expect(await endpointsAt(store, "_80._tcp.web.shop")).toEqual(["192.0.2.5:8080"]);
   });
 });
 
@@ -179,7 +233,7 @@ describe("a file that cannot serve", () => {
     const { file, open, close } = makeFile();
     open();
     close();
-    inShell(file, (database) => database.exec("UPDATE registry SET schema = 2"));
+    inShell(file, (database) => database.exec("UPDATE registry SET schema = 3"));
     expect(open).toThrow(
       expect.objectContaining({
         code: "newer-schema",
@@ -189,8 +243,8 @@ describe("a file that cannot serve", () => {
     );
     // Nothing holds the file after the refusal.
     inShell(file, (database) => {
-      expect(database.prepare("SELECT schema FROM registry").get()).toEqual({ schema: 2 });
-      database.exec("UPDATE registry SET schema = 1");
+      expect(database.prepare("SELECT schema FROM registry").get()).toEqual({ schema: 3 });
+      database.exec("UPDATE registry SET schema = 2");
     });
     open();
   });
@@ -200,6 +254,8 @@ describe("a file that cannot serve", () => {
     ["is a directory", (file: string) => mkdirSync(file)],
     ["is another program's", (file: string) => shell(file, "CREATE TABLE registry (id INTEGER)")],
     ["lost a table", (file: string) => shell(copyOfFixture(file), "DROP TABLE claims")],
+    ["lost a table of schema 2", (file: string) => shell(registryIn(file), "DROP TABLE holds")],
+    ["has a page that is not what it says", (file: string) => spoilPage(registryIn(file))],
     ["was overwritten in the middle", (file: string) => scribble(file)],
   ])("because it %s is named, with what to do", (_, spoil) => {
     const file = temporaryFile();

@@ -1,7 +1,7 @@
 import type codec from "dns-packet";
 
 import { binding, ip } from "../store/contract/builders.ts";
-import { type Asked, createTestApp, hostId, pushBody, send } from "./app.ts";
+import { type Asked, createTestApp, hostId, pushBody } from "./app.ts";
 
 export { ask, askWith, optRecord, queryFor } from "./app.ts";
 
@@ -29,7 +29,8 @@ export async function servingApp() {
     binding("web.shop", { port: 32768, fixed: false, at }),
     binding("db", { servicePort: 5432, port: 5432, priority: 1, weight: 2, at: ["10.0.0.5"] }),
   ];
-  const pushed = await send(parts.app, "PUT", `/v1/hosts/${hostId}`, await pushBody({ addresses, bindings }));
+  const push = await pushBody({ addresses, bindings });
+  const pushed = await parts.agent.send("PUT", `/v1/hosts/${hostId}`, push);
   if (!pushed.ok) throw new Error(`the push was refused: ${await pushed.text()}`);
   return parts;
 }

@@ -51,16 +51,21 @@ export function compileName(name: Name, grants: Grant[], rules: CompileRules): Z
   return entries.toSorted((a, b) => (a.owner < b.owner ? -1 : 1));
 }
 
-/** Entries for a host's own names: its addresses, and one target for every part of them in use. */
-export function compileHost(host: HostRecord, bindings: Binding[], rules: CompileRules): ZoneEntry[] {
-  const entries = new Map<Name, ZoneEntry>();
-  for (const addresses of [host.addresses, ...bindings.map((binding) => binding.addresses)]) {
-    const owner = targetOf(host, addresses, rules.zone);
-    if (entries.has(owner)) continue;
+/** Entries for a host's own names, sorted by owner: its addresses, and one target for every part of them in use. */
+export function compileHost(host: HostRecord, rules: CompileRules): ZoneEntry[] {
+  const entries = [host.addresses, ...host.parts].map((addresses): ZoneEntry => {
     const rrsets = addressRRsets(addresses, [host.hostId], ttlFor([host], rules.ttl));
-    entries.set(owner, { owner, rrsets, additional: [], fixed: true });
-  }
-  return [...entries.values()];
+    return { owner: targetOf(host, addresses, rules.zone), rrsets, additional: [], fixed: true };
+  });
+  return entries.toSorted((a, b) => (a.owner < b.owner ? -1 : 1));
+}
+
+/** The distinct sets of addresses in use by `bindings` that are not all of a host's: each becomes a target of its own. Sorted. */
+export function addressParts(addresses: Address[], bindings: Binding[]): Address[][] {
+  const keyOf = (set: Address[]) => [...new Set(set)].toSorted().join();
+  const parts = new Map(bindings.map((binding) => [keyOf(binding.addresses), binding.addresses]));
+  parts.delete(keyOf(addresses));
+  return sortedByKey(parts).map((part) => [...new Set(part)].toSorted());
 }
 
 /** By protocol and service port, aliases included; of each only the instances that are ready, unless none is: unhealthy ones are a last resort. */

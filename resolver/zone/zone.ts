@@ -1,18 +1,19 @@
 import type { Name } from "../../shared/name.ts";
 import type { RRset, ZoneEntry } from "../records.ts";
 
-/**
- * Where the registry keeps what it compiled. Every entry has one source, the service name or host it was compiled from, and owner names
- * of two sources never meet (names below `host.<zone>` are reserved to the hosts).
- */
+/** A name or a host label whose entries follow from what is declared for it. */
+export type Source = { name: Name } | { hostLabel: string };
+
+/** The zone as the registry reads it: compiled from the tables on demand, one source at a time. */
 export interface Zone {
-  /** Puts `entries` in the place of all that came from `source`; returns the owner names whose entry changed. */
-  replace(source: string, entries: ZoneEntry[]): Name[];
   entry(owner: string): ZoneEntry | undefined;
   /** Whether some entry stands below `owner`: what tells an empty non-terminal from a name that does not exist (RFC 8020). */
   hasBelow(owner: string): boolean;
-  /** Forgets everything; used before the zone is compiled anew. */
-  clear(): void;
+  /** All entries of one source, sorted by owner. */
+  entriesOf(source: Source): ZoneEntry[];
+  /** Compiles them anew when they are next asked for. */
+  forget(sources: Iterable<Source>): void;
+  forgetAll(): void;
 }
 
 /** What stands at one owner name at one moment, ready to answer from. */

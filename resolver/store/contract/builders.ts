@@ -4,7 +4,10 @@ import { digestOf } from "../../../shared/digest.ts";
 import { RRType } from "../../../shared/dns/constants.ts";
 import type { Rdata } from "../../../shared/dns/message.ts";
 import { nameBelow, parseName } from "../../../shared/name.ts";
-import type { BindingStore, TurnOutcome } from "../../store.ts";
+import type { NameList } from "../../../shared/registry-views.ts";
+import type { TokenScope } from "../../../shared/tokens.ts";
+import { type Access, bootstrapAccess, everything } from "../../access.ts";
+import type { BindingStore, TurnOutcome, WithdrawOutcome } from "../../store.ts";
 import type { ZoneView } from "../../zone/zone.ts";
 
 /** The zone every store under test answers for. */
@@ -45,21 +48,46 @@ export function binding(
 }
 
 export interface TurnFields {
+  generation: string;
   epoch: number;
   sequence: number;
   lease: number;
   digest: string;
 }
 
-/** A container host as its agent speaks for it: counts its sequence, remembers the digest it pushed last. */
+/** What changed of a host's set, by name. */
+export interface Changes {
+  changed?: Binding[];
+  gone?: string[];
+}
+
+/** An agent's token of `owner`, bounded by `scope`. */
+export function tokenOf(owner: string, scope: Partial<TokenScope> = {}, tokenId = `token-${owner}`): Access {
+  return { tokenId, kind: "agent", owner, scope: { ...everything, ...scope } };
+}
+
+/**
+ * A container host as its agent speaks for it: counts its sequence, remembers what it pushed last, and learns from the first refusal
+ * what to sign its requests for.
+ */
 export class TestHost {
   readonly hostId: string;
+  /** The token of its agent. */
+  access: Access;
   private readonly said: Omit<Declared, "bindings">;
-  private turn = { epoch: 1, sequence: 0, lease: 15, digest: "0".repeat(64) };
+  private declared: Declared;
+  private turn: TurnFields = { generation: "", epoch: 1, sequence: 0, lease: 15, digest: "0".repeat(64) };
 
-  constructor(letter: string, hostLabel: string, addresses = ["10.0.0.5"]) {
+  constructor(
+    letter: string,
+    hostLabel: string,
+    addresses = ["10.0.0.5"],
+    access = bootstrapAccess("agent"),
+  ) {
     this.hostId = letter.repeat(52);
+    this.access = access;
     this.said = { hostLabel, addresses: addresses.map(ip), local: false, problems: [] };
+    this.declared = { ...this.said, bindings: [] };
   }
 
   async push(
@@ -69,18 +97,59 @@ export class TestHost {
     said: Partial<Declared> = {},
   ): Promise<TurnOutcome> {
     const declared = { ...this.said, ...said, bindings };
-    this.take({ digest: await digestOf(declared), ...turn });
-    return store.push(this.hostId, { ...this.turn, declared });
+    this.declared = declared;
+    const digest = await digestOf(declared);
+    return this.send({ digest, ...turn }, (now) => {
+      return store.push(this.hostId, { ...now, declared }, this.access);
+    });
+  }
+
+  /** Pushes what changed since the last push; `base` is what the host believes to be held. */
+  async pushDelta(
+    store: BindingStore,
+    { changed = [], gone = [] }: Changes,
+    turn: Partial<TurnFields & { base: string }> = {},
+    said: Partial<Declared> = {},
+  ): Promise<TurnOutcome> {
+    const names = [...changed.map(({ name }) => name), ...gone.map((owner) => parseName(below(owner)))];
+    const kept = this.declared.bindings.filter(({ name }) => !names.includes(name));
+    const { bindings: _, ...about } = { ...this.declared, ...said };
+    this.declared = { ...about, bindings: [...kept, ...changed] };
+    const { base = this.turn.digest, ...rest } = turn;
+    const digest = await digestOf(this.declared);
+    const delta = { base, declared: about, changed, gone: gone.map((owner) => parseName(below(owner))) };
+    return this.send({ digest, ...rest }, (now) => {
+      return store.pushDelta(this.hostId, { ...now, ...delta }, this.access);
+    });
   }
 
   async renew(store: BindingStore, turn: Partial<TurnFields> = {}): Promise<TurnOutcome> {
-    this.take(turn);
-    return store.renew(this.hostId, { ...this.turn });
+    return this.send(turn, (now) => store.renew(this.hostId, now, this.access));
   }
 
-  private take(turn: Partial<TurnFields>): void {
-    this.turn = { ...this.turn, sequence: this.turn.sequence + 1, ...turn };
+  async withdraw(store: BindingStore, turn: Partial<TurnFields> = {}): Promise<WithdrawOutcome> {
+    return this.send(turn, ({ generation, epoch, sequence }) => {
+      return store.withdraw(this.hostId, { generation, epoch, sequence });
+    });
   }
+
+  /** The next request of its process is for this life of the registry. */
+  private async send<T extends { kind: string }>(
+    turn: Partial<TurnFields>,
+    request: (turn: TurnFields) => Promise<T>,
+  ): Promise<T> {
+    this.turn = { ...this.turn, sequence: this.turn.sequence + 1, ...turn };
+    const outcome = await request(this.turn);
+    if (outcome.kind !== "unknown-generation" || turn.generation !== undefined) return outcome;
+    this.turn = { ...this.turn, generation: generationOf(outcome) };
+    return request(this.turn);
+  }
+}
+
+/** What the registry says requests have to be signed for. */
+export function generationOf(outcome: object): string {
+  if ("generation" in outcome && typeof outcome.generation === "string") return outcome.generation;
+  throw new Error(`says no generation: ${JSON.stringify(outcome)}`);
 }
 
 /** The reply of an outcome that has to be `accepted`. */
@@ -118,6 +187,19 @@ export async function endpointsAt(store: BindingStore, owner: string): Promise<s
     return addresses.map((address) => `${address}:${rdata.port}`);
   });
   return endpoints.toSorted();
+}
+
+/** Who is refused what, and why: "web.shop held". */
+export function refusedIn(reply: PushReply): string[] {
+  return reply.refused.map(({ name, code }) => `${name.slice(0, -zone.length - 1)} ${code}`);
+}
+
+/** How the list of names has one of them; undefined when nobody holds it. */
+export async function heldAt(
+  store: BindingStore,
+  owner: string,
+): Promise<NameList["names"][number] | undefined> {
+  return (await store.names()).names.find(({ name }) => name === below(owner));
 }
 
 export async function existsAt(store: BindingStore, owner: string): Promise<boolean> {

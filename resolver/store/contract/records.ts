@@ -98,10 +98,22 @@ export function describeRecords(makeStore: MakeStore): void {
       expect(await endpointsAt(store, "_80._tcp.web")).toEqual(["10.0.0.5:32768", "2001:db8::5:32800"]);
     });
 
+    test("and comes and goes with the ports that need it", async () => {
+      const { store } = await makeStore();
+      const nas = new TestHost("a", "nas", both);
+      for (const at of [both, ["10.0.0.5"], both]) {
+        await nas.push(store, [binding("web", { at })]);
+        expect(await existsAt(store, "v4.addr.nas.host")).toBe(at !== both);
+        expect(await existsAt(store, "addr.nas.host")).toBe(at !== both);
+      }
+    });
+
     test("and moves when the host's addresses do", async () => {
       const { store } = await makeStore();
       const nas = new TestHost("a", "nas");
       await nas.push(store, [binding("web"), binding("db")]);
+      expect(await rdataAt(store, "_80._tcp.db", "SRV")).toEqual([`0 0 8080 nas.host.${zone}`]);
+      expect(await rdataAt(store, "nas.host", "A")).toEqual(["10.0.0.5"]);
       const addresses = [ip("10.0.0.5"), ip("10.0.0.9")];
       await nas.push(store, [binding("web"), binding("db")], {}, { addresses });
       expect(await rdataAt(store, "_80._tcp.db", "SRV")).toEqual([`0 0 8080 10-0-0-5.addr.nas.host.${zone}`]);

@@ -76,9 +76,13 @@ export function describeTtls(makeStore: MakeStore): void {
       const { store } = await makeStore();
       const nas = new TestHost("a", "nas");
       await nas.push(store, [binding("web")], { lease: 60 });
+      expect(await ttlAt(store, "_80._tcp.web", "SRV")).toBe(5);
+      expect(await ttlAt(store, "nas.host", "A")).toBe(5);
       expect(await accepted(nas.renew(store, { lease: 9 }))).toMatchObject({ lease: 9 });
       expect(await ttlAt(store, "_80._tcp.web", "SRV")).toBe(3);
       expect(await ttlAt(store, "nas.host", "A")).toBe(3);
+      expect(await accepted(nas.push(store, [binding("web")], { lease: 6 }))).toMatchObject({ lease: 6 });
+      expect(await ttlAt(store, "_80._tcp.web", "SRV")).toBe(2);
     });
   });
 }

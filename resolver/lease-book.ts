@@ -1,0 +1,79 @@
+import type { Lease } from "./leases.ts";
+import { lastTurn } from "./plan.ts";
+import type { HostRecord, RRset, ZoneEntry } from "./records.ts";
+import type { RegistryParts } from "./registry.ts";
+import type { TurnTaken } from "./turns.ts";
+
+/** The leases and last turns of hosts, as the registry's clock has them. */
+export class LeaseBook {
+  private readonly parts: RegistryParts;
+
+  constructor(parts: RegistryParts) {
+    this.parts = parts;
+  }
+
+  prolong({ hostId, lease }: HostRecord, { epoch, sequence }: TurnTaken): void {
+    this.parts.leases.set(hostId, { expiresAt: this.parts.now() + lease * 1000, epoch, sequence });
+  }
+
+  /** The lease while it runs. */
+  running(hostId: string): Lease | undefined {
+    const lease = this.parts.leases.get(hostId);
+    return lease !== undefined && lease.expiresAt > this.parts.now() ? lease : undefined;
+  }
+
+  /** The entry's RRsets with TTLs lowered, only when less is left of a lease, and rounded down: no cache keeps an answer past it. */
+  withTtlsLeft({ rrsets, additional }: ZoneEntry): Pick<ZoneEntry, "rrsets" | "additional"> {
+    return {
+      rrsets: rrsets.map((rrset) => this.withTtlLeft(rrset)),
+      additional: additional.map(({ owner, rrset }) => ({ owner, rrset: this.withTtlLeft(rrset) })),
+    };
+  }
+
+  /** Ends a host's lease; with a turn when it was the host's own request that ended it. */
+  end(hostId: string, turn?: TurnTaken): void {
+    const { leases } = this.parts;
+    const expiresAt = leases.get(hostId)?.expiresAt ?? this.parts.now();
+    // Known for good, so that nothing the host said before can be played back.
+    if (turn !== undefined) leases.set(hostId, { expiresAt, epoch: turn.epoch, sequence: turn.sequence });
+    leases.end(hostId);
+  }
+
+  grantFresh(hostIds: string[]): void {
+    for (const hostId of hostIds) {
+      const host = this.parts.tables.host(hostId);
+      const last = lastTurn(this.parts, hostId, host);
+      if (host !== undefined && last !== undefined) this.prolong(host, last);
+    }
+  }
+
+  /** Hosts whose lease is over. When it has been for longer than the grace, nobody looked: they get one more, and none is over. */
+  due(now: number): string[] {
+    const over = [...this.parts.leases.running()].filter(([, { expiresAt }]) => expiresAt <= now);
+    const hostIds = over.map(([hostId]) => hostId);
+    const stoodStill =
+      now - earliest(over.map(([, lease]) => lease)) > (this.parts.overdueGrace ?? Number.POSITIVE_INFINITY);
+    if (!stoodStill) return hostIds;
+    this.grantFresh(hostIds);
+    return [];
+  }
+
+  /** After those that are over were ended: a look at all leases is not due before the next of them is. */
+  raiseSoonest(): void {
+    this.parts.leases.raiseSoonest(earliest([...this.parts.leases.running()].map(([, lease]) => lease)));
+  }
+
+  private withTtlLeft(rrset: RRset): RRset {
+    const left = rrset.hosts.map((hostId) => Math.floor(this.left(hostId) / 1000));
+    return { ...rrset, ttl: Math.max(0, Math.min(rrset.ttl, ...left)) };
+  }
+
+  private left(hostId: string): number {
+    const now = this.parts.now();
+    return (this.parts.leases.get(hostId)?.expiresAt ?? now) - now;
+  }
+}
+
+function earliest(leases: Lease[]): number {
+  return leases.reduce((least, { expiresAt }) => Math.min(least, expiresAt), Number.POSITIVE_INFINITY);
+}

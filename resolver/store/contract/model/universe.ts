@@ -1,0 +1,83 @@
+import type { Address } from "../../../../shared/address.ts";
+import type { Binding, Declared } from "../../../../shared/binding.ts";
+import { hostsApex } from "../../../../shared/reserved.ts";
+import type { Access } from "../../../access.ts";
+import { binding, ip, tokenOf, zone } from "../builders.ts";
+
+/** The small world the histories play in: so few hosts, tokens and names that they meet all the time. */
+
+/** Two of them begin alike, so that a label with a part of one is taken when the other asks for its own. */
+export const hostIds = ["q".repeat(52), `${"q".repeat(6)}${"b".repeat(46)}`, "c".repeat(52)] as const;
+/** What people call a host: one letter. */
+export const lettersOfHosts = ["Q", "B", "C"] as const;
+
+export const labels = ["nas", "pi"] as const;
+
+/** Three owners. `plain` and `twin` stand for the same rights; the others are bounded, each in one way. */
+export const tokens = {
+  plain: tokenOf("team-a", {}, "plain"),
+  twin: tokenOf("team-a", {}, "twin"),
+  narrow: tokenOf("team-b", { names: ["*.shop", "postgres"], hosts: ["nas", hostIds[2]] }, "narrow"),
+  small: tokenOf("team-c", { maxBindings: 3 }, "small"),
+  brief: tokenOf("team-c", { maxLease: 10 }, "brief"),
+} satisfies Record<string, Access>;
+export type TokenName = keyof typeof tokens;
+
+/** Names for services, a plain container's, a reserved one, and two of which each is some host's own. */
+export const sharedNames = ["web.shop", "db.shop", "api", "postgres", "ns"] as const;
+export const ownNames = ["web.nas.host", "web.pi.host"] as const;
+
+/** One binding as a history says it; the host's addresses make it whole. */
+export interface Wish {
+  name: (typeof sharedNames)[number] | (typeof ownNames)[number];
+  rule: Binding["rule"];
+  servicePort: 80 | 5432;
+  port: number;
+  at: "all" | "v4" | "v6";
+  health: Binding["health"];
+}
+
+/** What a host says of itself, as a history has it. */
+export interface Saying {
+  label: (typeof labels)[number];
+  families: "v4" | "both";
+  wishes: Wish[];
+}
+
+export function declaredBy(host: number, { label, families, wishes }: Saying): Declared {
+  const addresses = addressesOf(host, families);
+  const bindings = wishes.map((wish) => bindingOf(wish, addresses));
+  return { hostLabel: label, addresses, local: false, problems: [], bindings };
+}
+
+export function addressesOf(host: number, families: Saying["families"]): Address[] {
+  const v4 = ip(`10.0.0.${host + 5}`);
+  return families === "v4" ? [v4] : [v4, ip(`2001:db8::${host + 5}`)];
+}
+
+export function bindingOf({ name, rule, servicePort, port, at, health }: Wish, own: Address[]): Binding {
+  const [v4 = ip("10.0.0.1"), v6 = v4] = own;
+  const addresses = { all: own, v4: [v4], v6: [v6] }[at];
+  // Ports above 32768 are the engine's choice.
+  return binding(name, { rule, servicePort, port, fixed: port < 32768, health, at: addresses });
+}
+
+/** A name as it stands below the zone, in the model and in messages; "" is the zone itself. */
+export function relative(name: string): string {
+  return name === zone ? "" : name.slice(0, -zone.length - 1);
+}
+
+/** `web.nas.host` for a host that has another label than it says. */
+export function grantedName({ name, rule }: Binding, declaredLabel: string, label: string): string {
+  const [container, ...rest] = name.split(".");
+  const isOwn = rule === "host" && rest.join(".") === `${declaredLabel}.${hostsApex(zone)}`;
+  return isOwn ? `${container}.${label}.host` : relative(name);
+}
+
+export function describeSaying({ label, families, wishes }: Saying): string {
+  const shown = wishes.map(({ name, rule, servicePort, port, at, health }) => {
+    const facts = [rule, `${servicePort}->${port}`, at === "all" ? "" : at, health === "none" ? "" : health];
+    return `${name} (${facts.filter((fact) => fact !== "").join(" ")})`;
+  });
+  return `as ${label}${families === "both" ? " with IPv6" : ""}: ${shown.join(", ") || "nothing"}`;
+}
