@@ -45,8 +45,20 @@ test("a resolver whose name leads nowhere is a fault that waiting may mend", asy
   });
 }, 10_000);
 
-test("a loopback address is advertised to a loopback resolver only", () => {
+describe("checkAdvertised", () => {
   const loopback = ["127.0.0.1", "::1"] as Address[];
-  expect(() => checkAdvertised("https://127.0.0.1:8053", loopback)).not.toThrow();
-  expect(() => checkAdvertised("https://resolver.example", loopback)).toThrow(/--advertise: 127\.0\.0\.1/);
+
+  test("a loopback address is advertised to loopback resolvers only", () => {
+    expect(() => checkAdvertised(["https://127.0.0.1:8053", "https://[::1]"], loopback)).not.toThrow();
+    expect(() => checkAdvertised(["https://resolver.example"], loopback)).toThrow(
+      /--advertise: 127\.0\.0\.1/,
+    );
+  });
+
+  test("resolvers here and elsewhere do not stand for each other, whatever is advertised", () => {
+    const mixture = ["https://b.example", "https://localhost:8053"];
+    for (const advertise of [[], loopback, ["10.0.0.5" as Address]])
+      expect(() => checkAdvertised(mixture, advertise)).toThrow(/--resolver: https:\/\/localhost:8053 is on/);
+    expect(() => checkAdvertised(["https://a.example", "https://b.example"], [])).not.toThrow();
+  });
 });

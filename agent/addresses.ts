@@ -37,10 +37,19 @@ function siteAt(addresses: readonly Address[]): SiteAddresses {
   return { addresses, local: addresses.every(isLoopback) };
 }
 
-/** Others cannot connect to a loopback address; it is right only where everything, the resolver too, is on one machine. */
-export function checkAdvertised(resolverUrl: string, advertise: readonly Address[]): void {
+/**
+ * Others cannot connect to a loopback address; it is right only where everything, the resolver too, is on one machine. So resolvers that
+ * stand for each other are all on this machine, or none is: what is right to advertise must not depend on which one is asked.
+ */
+export function checkAdvertised(resolverUrls: readonly string[], advertise: readonly Address[]): void {
+  const local = resolverUrls.find((url) => isLoopbackHost(new URL(url).hostname));
+  const remote = resolverUrls.find((url) => !isLoopbackHost(new URL(url).hostname));
+  if (local !== undefined && remote !== undefined) {
+    const message = `--resolver: ${local} is on this machine and ${remote} on another one, and this host would advertise other addresses to each; name this machine's resolver as other machines do`;
+    throw new BerthError("bad-config", message);
+  }
   const loopback = advertise.find(isLoopback);
-  if (loopback === undefined || isLoopbackHost(new URL(resolverUrl).hostname)) return;
+  if (loopback === undefined || remote === undefined) return;
   const message = `--advertise: ${loopback} means every machine itself, and the resolver is on another one; name an address others can reach`;
   throw new BerthError("bad-config", message);
 }

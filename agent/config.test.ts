@@ -12,7 +12,7 @@ afterEach(() => vi.unstubAllEnvs());
 test("the defaults", () => {
   expect(read()).toEqual({
     engine: "/var/run/docker.sock",
-    resolver: "https://127.0.0.1:8053",
+    resolver: ["https://127.0.0.1:8053"],
     tokenFile: "/t",
     stateDir: "/s",
     zone: "berth.internal.",
@@ -51,6 +51,12 @@ test("DOCKER_HOST is taken when nothing is given, under the same rule", () => {
   vi.stubEnv("DOCKER_HOST", "tcp://10.0.0.1:2375");
   expect(() => read()).toThrow(/DOCKER_HOST/);
   expect(read({ engine: "/run/d.sock" }).engine).toBe("/run/d.sock");
+});
+
+test("several resolvers, by comma, in the order given", () => {
+  const resolver = "https://b.example,https://a.example:8053/berth";
+  expect(read({ resolver }).resolver).toEqual(["https://b.example", "https://a.example:8053/berth"]);
+  expect(() => read({ resolver: "https://b.example,http://a.example" })).toThrow(/--resolver/);
 });
 
 test("the host label is a label; the hostname's first one when none is given", () => {

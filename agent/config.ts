@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { z } from "zod";
 
 import { type Address, isConnectable, isLoopback, parseAddress } from "../shared/address.ts";
-import { type ConfigOf, secondsOption, switchSchema, urlOption } from "../shared/config.ts";
+import { type ConfigOf, secondsOption, switchSchema, urlListOption } from "../shared/config.ts";
 import { labelFault, labelFromText, type Name, nameSchema } from "../shared/name.ts";
 
 const socketOption = z
@@ -72,9 +72,9 @@ export const agentOptions = {
     value: "SOCKET",
   },
   resolver: {
-    schema: urlOption("https://127.0.0.1:8053"),
-    help: "the resolver to push to (default https://127.0.0.1:8053)",
-    value: "URL",
+    schema: urlListOption("https://127.0.0.1:8053"),
+    help: "the resolver to push to; several of one registry, by comma (default https://127.0.0.1:8053)",
+    value: "URLS",
   },
   tokenFile: {
     schema: pathOption("the token file"),

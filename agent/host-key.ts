@@ -4,11 +4,14 @@ import {
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
+  sign,
 } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
+import { base32FromBytes } from "../shared/base64.ts";
 import { BerthError } from "../shared/errors.ts";
+import type { HostSigner } from "../shared/signature.ts";
 import { createOnce, isMissing } from "./private-file.ts";
 
 const fileName = "host.key";
@@ -44,9 +47,23 @@ export async function readHostKey(stateDir: string): Promise<KeyObject | undefin
 
 /** SHA-256 of the raw 32-byte public key, RFC 4648 base32 in lower case without padding. */
 export function hostIdOf(key: KeyObject): string {
+  const raw = Buffer.from(publicKeyOf(key), "base64url");
+  return base32FromBytes(createHash("sha256").update(raw).digest());
+}
+
+/** Signs the host's requests with its private key. */
+export function hostSigner(key: KeyObject): HostSigner {
+  return {
+    publicKey: publicKeyOf(key),
+    // An Ed25519 key says itself how a message is hashed (RFC 8032 §5.1.6).
+    sign: async (data) => sign(null, data, key),
+  };
+}
+
+/** The raw 32 octets, base64url without padding (RFC 8037 §2). */
+function publicKeyOf(key: KeyObject): string {
   const publicKey = key.type === "private" ? createPublicKey(key) : key;
-  const raw = Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
-  return base32(createHash("sha256").update(raw).digest());
+  return publicKey.export({ format: "jwk" }).x ?? "";
 }
 
 function parseKey(path: string, text: string): KeyObject {
@@ -64,11 +81,4 @@ function parseKey(path: string, text: string): KeyObject {
 
 function badKey(path: string, fault: string, cause?: unknown): BerthError {
   return new BerthError("bad-host-key", `the host key ${path} ${fault}`, { who: path, cause });
-}
-
-function base32(bytes: Uint8Array): string {
-  const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
-  const bits = Array.from(bytes, (byte) => byte.toString(2).padStart(8, "0")).join("");
-  const groups = bits.match(/.{1,5}/g) ?? [];
-  return groups.map((group) => alphabet[Number.parseInt(group.padEnd(5, "0"), 2)]).join("");
 }

@@ -25,7 +25,8 @@ afterEach(() => rm(dir, { recursive: true }));
 const fetch: typeof globalThis.fetch = async (input, init) => {
   const { authorization } = (init?.headers ?? {}) as Record<string, string>;
   asked.push(`${init?.method} ${new URL(String(input)).pathname} ${authorization}`);
-  return new Response(null, { status });
+  const error = { code: "unknown-host", message: "nothing is held" };
+  return status === 204 ? new Response(null, { status }) : Response.json({ error }, { status });
 };
 
 function configOf(flags: Record<string, string> = {}): AgentConfig {

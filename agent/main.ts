@@ -1,16 +1,15 @@
-import { readFile } from "node:fs/promises";
-
-import { BerthError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import { withdrawHost } from "../shared/resolver-client.ts";
 import { checkAdvertised, siteAddresses } from "./addresses.ts";
 import { lockStateDirectory } from "./agent-lock.ts";
 import { systemClock } from "./clock.ts";
 import type { AgentConfig } from "./config.ts";
 import { createDockerEngine } from "./docker.ts";
-import { hostIdOf, loadHostKey, readHostKey } from "./host-key.ts";
+import { hostIdOf, hostSigner, loadHostKey, readHostKey } from "./host-key.ts";
+import { openLink } from "./link.ts";
 import { makePrivateDirectory } from "./private-file.ts";
 import { Reconciler } from "./reconcile.ts";
+import { readToken } from "./token-file.ts";
+import { withdraw } from "./withdraw.ts";
 
 export interface AgentMeans {
   /** Trusts the resolver's certificate. */
@@ -34,26 +33,31 @@ export async function startAgent(config: AgentConfig, { fetch, log }: AgentMeans
   await makePrivateDirectory(config.stateDir);
   const lock = lockStateDirectory(config.stateDir);
   try {
-    const hostId = hostIdOf(await loadHostKey(config.stateDir));
+    const key = await loadHostKey(config.stateDir);
+    const hostId = hostIdOf(key);
     const reconciler = new Reconciler({
       engine,
       resolver: {
         hostId,
+        signer: hostSigner(key),
         lease: config.lease,
-        url: config.resolver,
+        urls: config.resolver,
         fetch,
+        openLink,
+        tokenFile: config.tokenFile,
         readToken: () => readToken(config.tokenFile),
+        wallTime: Date.now,
       },
       zone: config.zone,
       hostLabel: config.hostLabel,
-      readAddresses: () => siteAddresses(config.resolver, config.advertise),
+      readAddresses: (url) => siteAddresses(url, config.advertise),
       engineGraceMs: config.engineGrace * 1000,
       resyncMs: config.resync * 1000,
       clock: systemClock,
       random: Math.random,
       log,
     });
-    log.info(`host ${hostId} watches ${engine.where} and pushes to ${config.resolver}`);
+    log.info(`host ${hostId} watches ${engine.where} and pushes to ${config.resolver.join(", ")}`);
     const running = reconciler.run();
     return {
       hostId,
@@ -69,7 +73,10 @@ export async function startAgent(config: AgentConfig, { fetch, log }: AgentMeans
   }
 }
 
-/** Takes the host's names out of the resolver. False when it held none, or the host never had a key to hold any with. */
+/**
+ * Takes the host's names out of the registry. False when it held none, or the host never had a key to hold any with. Throws what the
+ * resolver says against it.
+ */
 export async function withdrawFromResolver(
   config: AgentConfig,
   { fetch, log }: AgentMeans,
@@ -82,31 +89,11 @@ export async function withdrawFromResolver(
     if (key === undefined) return false;
     const hostId = hostIdOf(key);
     const token = await readToken(config.tokenFile);
-    const held = await withdrawHost({ fetch, url: config.resolver, token, timeoutMs: 10_000 }, hostId);
+    const means = { fetch, token, timeoutMs: 10_000, signer: hostSigner(key), now: Date.now };
+    const held = await withdraw(config.resolver, means, hostId);
     log.info(held ? `withdrew host ${hostId}` : `the resolver held nothing of host ${hostId}`);
     return held;
   } finally {
     lock.release();
   }
-}
-
-async function readToken(path: string): Promise<string> {
-  const mend =
-    "the resolver makes the agent's token at its first start; copy it here, or name its file with --token-file";
-  let text: string;
-  try {
-    text = (await readFile(path, "utf8")).trim();
-  } catch (cause) {
-    throw new BerthError("no-token", `the token file ${path} cannot be read: ${mend}`, {
-      who: path,
-      retryable: true,
-      cause,
-    });
-  }
-  // A header takes visible ASCII only; fetch would say so without naming the file.
-  if (/^[\x21-\x7e]+$/.test(text)) return text;
-  throw new BerthError("no-token", `the token file ${path} holds no token: ${mend}`, {
-    who: path,
-    retryable: true,
-  });
 }

@@ -7,12 +7,15 @@ import type { SiteAddresses } from "./site.ts";
 import { zone } from "./testing/builders.ts";
 import { FakeClock } from "./testing/fake-clock.ts";
 import { FakeEngine, gone, silent } from "./testing/fake-engine.ts";
+import { FakeLinks } from "./testing/fake-links.ts";
 import { FakeResolver } from "./testing/fake-resolver.ts";
 import { RecordedLog } from "./testing/recorded-log.ts";
+import { hostId, signer } from "./testing/test-host.ts";
 
 let clock: FakeClock;
 let engine: FakeEngine;
 let resolver: FakeResolver;
+let links: FakeLinks;
 let log: RecordedLog;
 let addresses: () => Promise<SiteAddresses>;
 let reconciler: Reconciler;
@@ -22,6 +25,8 @@ beforeEach(() => {
   clock = new FakeClock();
   engine = new FakeEngine();
   resolver = new FakeResolver(() => clock.now());
+  links = new FakeLinks(resolver);
+  links.refusal = 501;
   log = new RecordedLog();
   addresses = async () => ({ addresses: ["10.0.0.5" as Address], local: false });
 });
@@ -35,11 +40,15 @@ function start(): void {
   reconciler = new Reconciler({
     engine,
     resolver: {
-      hostId: "a".repeat(52),
+      hostId,
+      signer,
       lease: 15,
-      url: "https://resolver.example:8053",
+      urls: ["https://resolver.example:8053"],
       fetch: (input, init) => resolver.fetch(input, init),
+      openLink: links.open,
+      tokenFile: "/etc/berth/agent.token",
       readToken: async () => "secret",
+      wallTime: () => 1_800_000_000_000,
     },
     zone,
     hostLabel: "alpha",

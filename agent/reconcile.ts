@@ -16,7 +16,8 @@ export interface ReconcilerOptions {
   resolver: Omit<LeaseKeeperOptions, "clock" | "random" | "log">;
   zone: Name;
   hostLabel: string;
-  readAddresses(): Promise<SiteAddresses>;
+  /** The host's addresses on the way to the resolver at `url`. */
+  readAddresses(url: string): Promise<SiteAddresses>;
   engineGraceMs: number;
   resyncMs: number;
   clock: Clock;
@@ -48,7 +49,7 @@ export class Reconciler {
     const { engine, clock, random, log } = options;
     this.#options = options;
     this.#keeper = new LeaseKeeper({ ...options.resolver, clock, random, log });
-    const outage = new Outage(log, `the engine at ${engine.where} answers again`);
+    const outage = new Outage(log, () => `the engine at ${engine.where} answers again`);
     const resyncMs = this.#resyncMs();
     const onView = (): void => this.#offer();
     this.#watch = new EngineWatch({ engine, clock, random, outage, resyncMs, onView });
@@ -94,12 +95,12 @@ export class Reconciler {
   /** DHCP gives a host new addresses without any event of the engine. */
   async #readAddresses(): Promise<void> {
     const { clock, log, random, readAddresses } = this.#options;
-    const outage = new Outage(log, "this host has an address again");
+    const outage = new Outage(log, () => "this host has an address again");
     let failures = 0;
     while (!this.#closing.signal.aborted) {
       let waitMs = this.#resyncMs();
       try {
-        const addresses = await readAddresses();
+        const addresses = await readAddresses(this.#keeper.resolverUrl);
         if (this.#closing.signal.aborted) return;
         failures = 0;
         outage.end();
