@@ -6,7 +6,8 @@ import { proxyOptions } from "./config.ts";
 test("nothing needs to be set", () => {
   expect(readConfig(proxyOptions, {}, {})).toEqual({
     listen: { host: "127.0.0.1", port: 1080 },
-    resolver: "https://127.0.0.1:8053",
+    resolver: ["https://127.0.0.1:8053"],
+    tokenFile: undefined,
     zone: "berth.internal.",
     outside: "allow",
     handshakeTimeout: 10,
@@ -38,4 +39,12 @@ test("a zone and a policy that are none are faults", () => {
   expect(() => readConfig(proxyOptions, {}, { BERTH_ZONE: "a..b", BERTH_OUTSIDE: "maybe" })).toThrow(
     /--zone .*empty label.*--outside .*allow or deny/,
   );
+});
+
+test("several resolvers are given by comma, and a file for the token they want", () => {
+  const resolver = "https://a.example, https://b.example/team";
+  expect(readConfig(proxyOptions, { resolver, tokenFile: "/etc/berth/reader.token" }, {})).toMatchObject({
+    resolver: ["https://a.example", "https://b.example/team"],
+    tokenFile: "/etc/berth/reader.token",
+  });
 });

@@ -6,7 +6,7 @@ import {
   type ListenAddress,
   listenOption,
   secondsOption,
-  urlOption,
+  urlListOption,
 } from "../shared/config.ts";
 import { type Name, nameSchema } from "../shared/name.ts";
 
@@ -27,6 +27,8 @@ const outsideSchema: z.ZodType<"allow" | "deny"> = z
   .enum(["allow", "deny"], { error: "allow or deny" })
   .default("allow");
 
+const tokenFileSchema: z.ZodType<string | undefined> = z.string({ error: "a file" }).optional();
+
 export const proxyOptions = {
   listen: {
     schema: listenSchema,
@@ -34,9 +36,14 @@ export const proxyOptions = {
     value: "HOST:PORT",
   },
   resolver: {
-    schema: urlOption("https://127.0.0.1:8053"),
-    help: "the resolver that answers for the zone (https://127.0.0.1:8053)",
-    value: "URL",
+    schema: urlListOption("https://127.0.0.1:8053"),
+    help: "the resolver that answers for the zone; several of one registry, by comma (https://127.0.0.1:8053)",
+    value: "URLS",
+  },
+  tokenFile: {
+    schema: tokenFileSchema,
+    help: "the file of a token for lookups, which the resolver may ask for (none); read again when it changes",
+    value: "FILE",
   },
   zone: {
     schema: zoneSchema,

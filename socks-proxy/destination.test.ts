@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { Rcode } from "../shared/dns/constants.ts";
 import { parseName } from "../shared/name.ts";
+import { ResolverChoice } from "../shared/resolver-choice.ts";
 import { endpointsFor, type Resolvers } from "./destination.ts";
 import type { Resolution } from "./resolution.ts";
 import {
@@ -227,7 +228,7 @@ function resolveWith(
 function resolversWith(): Resolvers {
   return {
     zone: parseName("berth.internal"),
-    doh: { fetch, url: `${resolver.url}/dns-query`, timeoutMs: 5000 },
+    doh: { fetch, choice: new ResolverChoice([`${resolver.url}/dns-query`]), timeoutMs: 5000, now: () => 0 },
     outside: "allow",
     async lookup(name) {
       lookedUp.push(name);

@@ -1,5 +1,5 @@
 import type { Address } from "../shared/address.ts";
-import type { DohServer } from "../shared/doh-client.ts";
+import type { DohServers } from "../shared/doh-servers.ts";
 import { describeFault } from "../shared/errors.ts";
 import { isInZone, type Name } from "../shared/name.ts";
 import { inZoneEndpoints } from "./in-zone.ts";
@@ -9,7 +9,7 @@ import type { Destination } from "./wire.ts";
 
 export interface Resolvers {
   zone: Name;
-  doh: DohServer;
+  doh: DohServers;
   /** What becomes of destinations outside the zone. */
   outside: "allow" | "deny";
   /** The system's addresses of a name, best first. Rejects as node:dns does: ENOTFOUND when there is none. */

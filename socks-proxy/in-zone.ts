@@ -38,7 +38,7 @@ export async function inZoneEndpoints(
   if ("kind" in owners) return owners;
   if (isHostAddressName(owners.name, zone)) return hostEndpoints(owners.name, port, ask);
   const service = await ask(owners.service, RRType.SRV);
-  if (service.kind === "failed") return noAnswer(service);
+  if (service.kind === "failed") return service.failure;
   if (service.kind === "exists" && service.response.answer.some(({ rdata }) => rdata.type === RRType.SRV)) {
     return serviceEndpoints(service.response, ask);
   }
@@ -80,8 +80,8 @@ async function publishedPorts(owners: Owners, ask: Stub): Promise<Resolution> {
     ask(owners.tcpPorts, RRType.PTR),
     ask(owners.udpPorts, RRType.PTR),
   ]);
-  if (tcpPorts.kind === "failed") return noAnswer(tcpPorts);
-  if (udpPorts.kind === "failed") return noAnswer(udpPorts);
+  if (tcpPorts.kind === "failed") return tcpPorts.failure;
+  if (udpPorts.kind === "failed") return udpPorts.failure;
   if (tcpPorts.kind === "exists") {
     return { kind: "port-not-published", published: servicePortsFromAnswer(tcpPorts.response) };
   }
@@ -101,15 +101,11 @@ async function hostEndpoints(name: Name, port: number, ask: Stub): Promise<Resol
 /** Because there is none, or because an answer that may have had some did not come. */
 function noAddress(answers: Answer[]): Resolution {
   const failed = answers.find((answer) => answer.kind === "failed");
-  if (failed !== undefined) return noAnswer(failed);
+  if (failed !== undefined) return failed.failure;
   const absent = answers.some((answer) => answer.kind === "nxdomain");
   return { kind: "not-found", reason: absent ? "no such name (NXDOMAIN)" : "it has no address (NODATA)" };
 }
 
 function recordsOf(answer: Answer): RR[] {
   return answer.kind === "exists" ? answer.response.answer : [];
-}
-
-function noAnswer({ reason }: { reason: string }): Resolution {
-  return { kind: "no-answer", reason };
 }

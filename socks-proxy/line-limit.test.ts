@@ -15,6 +15,16 @@ test.each([1, 3])("%i a second pass, and the next one after says how many did no
   expect(admit("once more")).toBe("once more");
 });
 
+test("a window may be longer than a second", () => {
+  let now = 0;
+  const admit = createLineLimit(1, () => now, 60_000);
+  expect(admit("first")).toBe("first");
+  now = 59_999;
+  expect(admit("second")).toBeUndefined();
+  now = 60_000;
+  expect(admit("third")).toBe("third (1 others before it are not shown)");
+});
+
 test("a second begins with a line, however long nothing came", () => {
   let now = 0;
   const admit = createLineLimit(1, () => now);

@@ -1,10 +1,8 @@
 /** Gives a line back when it may be written, with the number of those held back before it; undefined when it is held back. */
 export type LineLimit = (line: string) => string | undefined;
 
-const windowMs = 1_000;
-
-/** Lets `perSecond` lines through in any second that begins with one, so that no client can fill the log. `now` in milliseconds. */
-export function createLineLimit(perSecond: number, now: () => number): LineLimit {
+/** Lets `most` lines through in any window (a second) that begins with one, so that no client can fill the log. `now` in milliseconds. */
+export function createLineLimit(most: number, now: () => number, windowMs = 1_000): LineLimit {
   let windowEnd = Number.NEGATIVE_INFINITY;
   let written = 0;
   let heldBack = 0;
@@ -14,7 +12,7 @@ export function createLineLimit(perSecond: number, now: () => number): LineLimit
       windowEnd = time + windowMs;
       written = 0;
     }
-    if (written === perSecond) {
+    if (written === most) {
       heldBack++;
       return undefined;
     }

@@ -20,6 +20,8 @@ export function refusalText(refusal: Refusal): string {
     case "not-found":
     case "no-answer":
       return refusal.reason;
+    case "no-token":
+      return `${refusal.reason}; name the file of a reader's token with --token-file`;
     case "not-allowed":
       return "destinations outside the zone are denied (--outside deny)";
     case "port-not-published":

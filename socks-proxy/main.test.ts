@@ -41,9 +41,9 @@ test("it says where it listens and whom it asks", async () => {
   ]);
 });
 
-test("a resolver below a path of its own keeps that path", async () => {
-  const bed = await open({ resolver: "https://dns.example/team/" });
-  expect(bed.lines[0]).toContain("https://dns.example/team/dns-query");
+test("resolvers below paths of their own keep these paths", async () => {
+  const bed = await open({ resolver: ["https://dns.example/team/", "https://b.example"] });
+  expect(bed.lines[0]).toContain("from https://dns.example/team/dns-query, https://b.example/dns-query");
 });
 
 test("close ends what it relays, what it connects and what it greets, and frees the port", async () => {

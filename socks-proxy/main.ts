@@ -7,10 +7,12 @@ import { dohPath } from "../shared/dns/doh.ts";
 import { BerthError, describeFault } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import { displayName } from "../shared/name.ts";
+import { ResolverChoice } from "../shared/resolver-choice.ts";
 import type { ProxyConfig } from "./config.ts";
 import { createLineLimit } from "./line-limit.ts";
 import { type ConnectionContext, serveConnection } from "./server.ts";
 import { systemLookup } from "./system-lookup.ts";
+import { createTokenFile } from "./token-file.ts";
 
 export interface RunningProxy {
   /** Where it listens; the port is the real one when the system chose it. */
@@ -27,6 +29,8 @@ export interface ProxyPorts {
   /** Milliseconds that only ever go up; the process's own clock unless said otherwise. */
   now?: () => number;
 }
+
+const minuteMs = 60_000;
 
 /** Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promise<RunningProxy> {
@@ -48,8 +52,8 @@ export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promis
     const line = context.lineLimits.turnedAway(`a client could not be accepted: ${describeFault(fault)}`);
     if (line !== undefined) log.warn(line);
   });
-  const { url } = context.resolvers.doh;
-  log.info(`SOCKS5 at ${formatListen(address)}, names of ${displayName(config.zone)} from ${url}`);
+  const urls = config.resolver.map(dohUrl).join(", ");
+  log.info(`SOCKS5 at ${formatListen(address)}, names of ${displayName(config.zone)} from ${urls}`);
 
   let closed: Promise<void> | undefined;
   async function close(): Promise<void> {
@@ -62,10 +66,16 @@ export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promis
 }
 
 function contextFrom(config: ProxyConfig, ports: ProxyPorts): ConnectionContext {
-  const { zone, outside } = config;
+  const { zone, outside, tokenFile } = config;
   const now = ports.now ?? (() => performance.now());
   const resolve = config.resolveTimeout * 1000;
-  const doh = { fetch: ports.fetch, url: dohUrl(config.resolver), timeoutMs: resolve };
+  const doh = {
+    fetch: ports.fetch,
+    choice: new ResolverChoice(config.resolver.map(dohUrl)),
+    timeoutMs: resolve,
+    now,
+    ...(tokenFile === undefined ? {} : { token: createTokenFile(tokenFile) }),
+  };
   return {
     resolvers: { zone, outside, doh, lookup: systemLookup },
     limits: {
@@ -75,7 +85,11 @@ function contextFrom(config: ProxyConfig, ports: ProxyPorts): ConnectionContext 
       idle: config.idleTimeout * 1000,
     },
     log: ports.log,
-    lineLimits: { turnedAway: createLineLimit(1, now), refused: createLineLimit(10, now) },
+    lineLimits: {
+      turnedAway: createLineLimit(1, now),
+      refused: createLineLimit(10, now),
+      noToken: createLineLimit(1, now, minuteMs),
+    },
   };
 }
 

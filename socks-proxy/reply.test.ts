@@ -6,6 +6,7 @@ import { addressOf } from "./testing/doh-server.ts";
 const table: [desc: string, refusal: Refusal, rep: number][] = [
   ["a request that breaks RFC 1928", { kind: "malformed-request", reason: "" }, 1],
   ["the resolver did not answer", { kind: "no-answer", reason: "" }, 1],
+  ["the resolver wants a token", { kind: "no-token", reason: "" }, 1],
   ["denied by policy", { kind: "not-allowed" }, 2],
   ["a name that cannot be one", { kind: "bad-name", reason: "" }, 4],
   ["NXDOMAIN or NODATA", { kind: "not-found", reason: "" }, 4],

@@ -14,6 +14,7 @@ export function replyCodeFor(refusal: Refusal): Rep {
   switch (refusal.kind) {
     case "malformed-request":
     case "no-answer":
+    case "no-token":
       return Rep.GeneralFailure;
     case "not-allowed":
       return Rep.NotAllowed;

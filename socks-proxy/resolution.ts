@@ -8,7 +8,9 @@ export type Resolution =
   | { kind: "bad-name"; reason: string }
   | { kind: "not-found"; reason: string }
   | { kind: "port-not-published"; published: number[] }
-  | { kind: "no-answer"; reason: string };
+  | { kind: "no-answer"; reason: string }
+  /** The resolver answers nobody without a token, and this proxy has none that it takes. */
+  | { kind: "no-token"; reason: string };
 
 /** The port asked for, at addresses that are to be tried in their order. */
 export function plainEndpoint(addresses: Address[], port: number): Resolution {

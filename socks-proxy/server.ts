@@ -25,6 +25,8 @@ export interface LineLimits {
   turnedAway: LineLimit;
   /** Requests that were not granted. */
   refused: LineLimit;
+  /** Requests that came to nothing for want of a token: a person must mend that, and one line tells them. */
+  noToken: LineLimit;
 }
 
 /** Milliseconds. */
@@ -124,7 +126,8 @@ async function refuse(
 }
 
 function logRefusal(shown: string, refusal: Refusal, { log, lineLimits }: ConnectionContext): void {
-  const line = lineLimits.refused(`${shown} refused: ${refusalText(refusal)}`);
+  const admit = refusal.kind === "no-token" ? lineLimits.noToken : lineLimits.refused;
+  const line = admit(`${shown} refused: ${refusalText(refusal)}`);
   if (line === undefined) return;
   // A client that asks for ports a name does not have is ordinary; the line is for its user.
   if (refusal.kind === "port-not-published") log.info(line);

@@ -17,6 +17,8 @@ export interface TestResolver {
   faults: Map<string, number | "silence">;
   /** Leaves the additional section out, as a resolver does when the message would grow too long. */
   bare: boolean;
+  /** Answers 401 to whoever does not present it. */
+  token?: string;
   /** "TYPE name" of every query, in the order they came. */
   queries: string[];
   close(): void;
@@ -71,6 +73,9 @@ export function addressOf(text: string): Address {
 }
 
 async function answer(resolver: TestResolver, incoming: IncomingMessage, outgoing: ServerResponse) {
+  if (resolver.token !== undefined && incoming.headers.authorization !== `Bearer ${resolver.token}`) {
+    return void incoming.resume().on("end", () => outgoing.writeHead(401).end());
+  }
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const request = new Request(new URL(incoming.url ?? "/", resolver.url), {

@@ -30,7 +30,8 @@ export async function startBed(
   const proxy = await startProxy(
     {
       listen: { host: "127.0.0.1", port: 0 },
-      resolver: resolver.url,
+      resolver: [resolver.url],
+      tokenFile: undefined,
       zone: parseName("berth.internal"),
       outside: "allow",
       handshakeTimeout: 10,
