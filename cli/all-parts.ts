@@ -102,10 +102,11 @@ export async function startAll(config: PartsConfig, engine: string, logLevel: Lo
     const { address, caFile } = resolver;
     const resolverUrl = `https://${formatEndpoint({ address: address.host, port: address.port })}`;
     const fetch = fetchTrusting(caFile, true);
-    const agentConfig = { ...config.agent, engine, resolver: resolverUrl };
+    const agentConfig: AgentConfig = { ...config.agent, engine, resolver: [resolverUrl] };
     const agent = await startAgent(agentConfig, { fetch, log: logFor("agent", logLevel) });
     started.push(agent.close);
-    const proxyConfig = { ...config.proxy, resolver: resolverUrl };
+    const tokenFile = resolver.readerTokenFile;
+    const proxyConfig: ProxyConfig = { ...config.proxy, resolver: [resolverUrl], tokenFile };
     const proxyPorts = { fetch, log: logFor("proxy", logLevel), listenFlag: "--proxy-listen" };
     const proxy = await startProxy(proxyConfig, proxyPorts);
     started.push(proxy.close);

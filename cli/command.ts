@@ -44,4 +44,14 @@ export interface Command {
   /** Option tables by their room; --help lists them. */
   options: Record<string, Option<unknown>>;
   run(argv: string[]): Promise<Running | number>;
+  /** What follows the flags, as --help shows it; a command without takes none. */
+  operands?: string;
+}
+
+/** Commands that share their first word, such as token create and token list. */
+export interface CommandGroup {
+  summary: string;
+  commands: Record<string, Command>;
+  /** Which of them the first word alone means. */
+  standard?: string;
 }

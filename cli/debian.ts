@@ -1,10 +1,10 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
 import { promisify } from "node:util";
 
 import { BerthError } from "../shared/errors.ts";
+import { confirm } from "./confirm.ts";
 
 const run = promisify(execFile);
 
@@ -38,7 +38,7 @@ export async function installPackages(
 ): Promise<void> {
   if (packages.length === 0) return;
   console.log(`berth: to be installed from Debian (${why}): ${packages.join(" ")}`);
-  if (!agreed && !(await confirm("Install them? [Y/n] ", interrupted))) {
+  if (!agreed && !(await isAgreed(interrupted))) {
     throw new BerthError("cannot-install", `nothing was installed; berth needs ${packages.join(", ")}`);
   }
   if (process.getuid?.() !== 0) {
@@ -52,21 +52,9 @@ export async function installPackages(
   await apt([...patience, "-y", "install", "--no-install-recommends", ...packages], interrupted);
 }
 
-async function confirm(question: string, interrupted: AbortSignal): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new BerthError("cannot-install", "there is nobody to ask; add --yes to install without asking");
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  // At a terminal Ctrl-C comes as this event and not as a signal; Ctrl-D ends the input. Neither is an answer, and so a no.
-  terminal.once("SIGINT", () => {
-    process.stdout.write("\n");
-    terminal.close();
-  });
-  const noAnswer = once(terminal, "close").then(() => "no");
-  const asked = terminal.question(question, { signal: interrupted }).catch(() => "no");
-  const answer = await Promise.race([asked, noAnswer]);
-  terminal.close();
-  return /^(y.*)?$/i.test(answer.trim());
+async function isAgreed(interrupted: AbortSignal): Promise<boolean> {
+  if (process.stdin.isTTY) return confirm("Install them?", true, interrupted);
+  throw new BerthError("cannot-install", "there is nobody to ask; add --yes to install without asking");
 }
 
 /** Its output goes to our stderr: stdout is for what the command prints. */

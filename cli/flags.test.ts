@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 
 import { type Option, readConfig, switchSchema } from "../shared/config.ts";
-import { helpFor, parseFlags } from "./flags.ts";
+import { helpFor, parseArguments, parseFlags } from "./flags.ts";
 
 const options = {
   tokenFile: { schema: z.string().default("x"), value: "FILE", help: "a file" },
@@ -34,6 +34,19 @@ describe("the flags of a command", () => {
     expect(read(["--token-file", "flag"], env)).toBe("flag");
     expect(read([], env)).toBe("env");
     expect(read([], {})).toBe("machine");
+  });
+
+  test("may have operands beside them, as many as the command takes", () => {
+    const wanted = { least: 1, most: 2, what: "one id or two" };
+    const read = (argv: string[]) => parseArguments(options, argv, wanted);
+    expect(read(["a", "--token-file", "x", "b"])).toEqual({
+      flags: { tokenFile: "x" },
+      operands: ["a", "b"],
+    });
+    expect(() => read(["--yes"])).toThrow("give one id or two, not nothing");
+    expect(() => read(["a", "b", "c"])).toThrow("give one id or two, not a b c");
+    expect(() => read(["a", "--no"])).toThrow(/--no.*--help lists the flags/);
+    expect(read(["--", "-"]).operands).toEqual(["-"]);
   });
 
   test("are listed one a line", () => {

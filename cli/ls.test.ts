@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 
 import { parseAddress } from "../shared/address.ts";
 import { parseName } from "../shared/name.ts";
-import { problemLines, readToken, serviceLines } from "./ls.ts";
+import { problemLines, serviceLines } from "./ls.ts";
 
 const address = (text: string) => [parseAddress(text)].flatMap((parsed) => parsed ?? []);
 const name = parseName("web.shop.berth.internal");
@@ -36,6 +33,8 @@ test("a problem cannot command the terminal it is shown on", () => {
     local: false,
     epoch: 1,
     digest: "",
+    owner: "operator",
+    tokenId: "bootstrap-agent",
     lease: 15,
     leaseRemaining: 10,
     bindings: 0,
@@ -46,26 +45,4 @@ test("a problem cannot command the terminal it is shown on", () => {
     "nas  web?[2J  bad-label: berth.name=?]0;owned?",
     "nas  web.shop.berth.internal  held: held by pi",
   ]);
-});
-
-test.each([
-  ["empty", "\n"],
-  ["two lines", "secret-one\nsecret-two\n"],
-])("a token file with %s is refused, without a word of what it holds", (_, text) => {
-  const directory = mkdtempSync(join(tmpdir(), "berth-t-"));
-  const file = join(directory, "reader.token");
-  writeFileSync(file, text);
-  try {
-    expect(() => readToken(file, false)).toThrow(`the token file ${file} holds no token`);
-    expect(() => readToken(file, false)).not.toThrow(/secret/);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-});
-
-test("where no resolver was started, ls says so", () => {
-  expect(() => readToken("/nowhere/reader.token", true)).toThrow(
-    "no resolver was started on this machine (/nowhere)",
-  );
-  expect(() => readToken("/nowhere/reader.token", false)).toThrow(/cannot read the token/);
 });

@@ -1,15 +1,13 @@
-import { readFileSync } from "node:fs";
-import { dirname } from "node:path";
 import { z } from "zod";
 
 import { formatEndpoint } from "../shared/address.ts";
 import { readConfig, switchSchema, urlOption } from "../shared/config.ts";
-import { BerthError } from "../shared/errors.ts";
 import { displayName } from "../shared/name.ts";
 import type { HostList, ServiceList } from "../shared/registry-views.ts";
 import { listHosts, listServices } from "../shared/resolver-client.ts";
 import { type Command, caOption } from "./command.ts";
 import { parseFlags } from "./flags.ts";
+import { askWhetherItRuns, readToken } from "./resolver-access.ts";
 import { statePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
 
@@ -39,7 +37,7 @@ export const lsCommand: Command = {
     const access = {
       fetch: fetchTrusting(config.ca ?? paths.caFile, config.ca !== undefined),
       url: config.resolver,
-      token: readToken(config.tokenFile, config.tokenFile === paths.readerTokenFile),
+      token: readToken(config.tokenFile, paths.readerTokenFile),
       timeoutMs: 10_000,
     };
     if (!config.problems) {
@@ -52,33 +50,6 @@ export const lsCommand: Command = {
     return lines.length === 0 ? 0 : 1;
   },
 };
-
-/** `isOwn`: it is where a resolver of this machine would keep it. Throws a BerthError `bad-config` without a word of what the file holds. */
-export function readToken(file: string, isOwn: boolean): string {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8").trim();
-  } catch (cause) {
-    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-    if (isOwn && isMissing) throw new BerthError("bad-config", noResolverHere(dirname(file)), { who: file });
-    throw new BerthError("bad-config", `cannot read the token (${tokenMend})`, { who: file, cause });
-  }
-  // A header takes visible ASCII only; fetch would say so with the token in its message.
-  if (/^[\x21-\x7e]+$/.test(text)) return text;
-  throw new BerthError("bad-config", `the token file ${file} holds no token (${tokenMend})`, { who: file });
-}
-
-const tokenMend = "name the file with --token-file; the resolver keeps reader.token in its state directory";
-
-function noResolverHere(directory: string): string {
-  return `no resolver was started on this machine (${directory}); berth up starts one, --resolver and --token-file name another`;
-}
-
-function askWhetherItRuns(fault: unknown): never {
-  if (!(fault instanceof BerthError) || fault.code !== "resolver-unreachable") throw fault;
-  const { code, who, retryable, cause } = fault;
-  throw new BerthError(code, `${fault.message}; is it running?`, { who, retryable, cause });
-}
 
 /** Names and ports come from container labels: they were checked by the schema, so nothing here can forge a line. */
 export function serviceLines({ services, zone }: ServiceList): string[] {

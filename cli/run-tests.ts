@@ -5,7 +5,7 @@ import type { Command } from "./command.ts";
 import { installPackages, missingPackages } from "./debian.ts";
 import { interruption } from "./interruption.ts";
 
-/** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients. */
+/** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients, etcd. */
 const testPackages = [
   "docker.io",
   "busybox-static",
@@ -18,6 +18,8 @@ const testPackages = [
   "chromium",
   "knot-dnsutils",
   "bind9-dnsutils",
+  "etcd-server",
+  "etcd-client",
 ];
 
 /** `berth test`: the one command that passes the tests on a fresh machine. The launcher has installed the npm packages. */

@@ -8,6 +8,7 @@ export interface StatePaths {
   caFile: string;
   agentTokenFile: string;
   readerTokenFile: string;
+  adminTokenFile: string;
 }
 
 /**
@@ -21,6 +22,7 @@ export function statePaths(base = standardBase()): StatePaths {
     caFile: join(resolver, "tls", "ca.pem"),
     agentTokenFile: join(resolver, "agent.token"),
     readerTokenFile: join(resolver, "reader.token"),
+    adminTokenFile: join(resolver, "admin.token"),
   };
 }
 
