@@ -1,4 +1,4 @@
-import { standardSettings } from "../resolver/registry.ts";
+import { standardSettings } from "../resolver/settings.ts";
 import { openSqliteStore, type SqliteStore } from "../resolver/store/sqlite.ts";
 import { parseAddress } from "../shared/address.ts";
 import type { Binding, Declared, Push } from "../shared/binding.ts";

@@ -12,9 +12,9 @@ const allowed: Record<Room, { rooms: Room[]; packages: string[] }> = {
   shared: { rooms: [], packages: ["zod", "dns-packet"] },
   resolver: {
     rooms: ["shared"],
-    packages: ["hono", "@hono/node-server", "@peculiar/x509", "reflect-metadata", "zod"],
+    packages: ["hono", "@hono/node-server", "@peculiar/x509", "reflect-metadata", "ws", "zod"],
   },
-  agent: { rooms: ["shared"], packages: ["dockerode", "zod"] },
+  agent: { rooms: ["shared"], packages: ["dockerode", "ws", "zod"] },
   "socks-proxy": { rooms: ["shared"], packages: ["zod"] },
   cli: { rooms: ["shared", "resolver", "agent", "socks-proxy"], packages: ["dockerode", "zod"] },
 };
@@ -24,6 +24,7 @@ const doors: Record<string, string[]> = {
   "dns-packet": ["shared/dns/message.ts"],
   "node:buffer": ["shared/dns/message.ts"],
   dockerode: ["agent/docker.ts", "cli/local-engine.ts", "cli/samples.ts"],
+  ws: ["agent/link.ts", "resolver/serve/link.ts", "resolver/serve/links.ts"],
   "cloudflare:workers": ["resolver/store/durable-object.ts"],
   "@peculiar/x509": ["resolver/serve/authority.ts"],
   "@hono/node-server": ["resolver/serve/listen.ts"],
@@ -35,9 +36,10 @@ const doors: Record<string, string[]> = {
  */
 const edges: Record<Room, RegExp> = {
   shared: /^shared\/dns\/message\.ts$/,
-  resolver: /^resolver\/(node\.ts|worker\.ts|serve\/|store\/(sqlite|durable-object)\.ts)/,
-  agent: /^agent\/(addresses|agent-lock|clock|config|docker|host-key|main|private-file)\.ts$/,
-  "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup)\.ts$/,
+  resolver:
+    /^resolver\/(node\.ts|worker\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
+  agent: /^agent\/(addresses|agent-lock|clock|config|docker|host-key|link|main|private-file|token-file)\.ts$/,
+  "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup|token-file)\.ts$/,
   cli: /^cli\//,
 };
 const impure =

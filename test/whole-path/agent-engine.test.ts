@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { agentOptions } from "../../agent/config.ts";
 import { type RunningAgent, startAgent } from "../../agent/main.ts";
-import { type Binding, type Declared, pushSchema, renewalSchema } from "../../shared/binding.ts";
+import { type Binding, type Declared, pushBodySchema, renewalBodySchema } from "../../shared/binding.ts";
 import { readConfig } from "../../shared/config.ts";
 import { digestOf } from "../../shared/digest.ts";
 import { createLog } from "../../shared/log.ts";
@@ -235,7 +235,9 @@ class PushRecorder {
 
   constructor() {
     this.#server = createServer(async (request, response) => {
-      const { status, body } = await this.#answer(request.method, request.url, await text(request));
+      const { method, url, headers } = request;
+      const turn = { epoch: Number(headers["berth-epoch"]), sequence: Number(headers["berth-sequence"]) };
+      const { status, body } = await this.#answer(method, url, turn, await text(request));
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     });
   }
@@ -264,24 +266,30 @@ class PushRecorder {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  async #answer(method = "", url = "", body = ""): Promise<{ status: number; body: unknown }> {
+  async #answer(
+    method = "",
+    url = "",
+    turn: { epoch: number; sequence: number },
+    body: string,
+  ): Promise<{ status: number; body: unknown }> {
     if (method === "DELETE") this.withdrawals += 1;
     if (method !== "PUT") return { status: 404, body: null };
     const isRenewal = url.endsWith("/lease");
-    const turn = isRenewal ? renewalSchema.parse(JSON.parse(body)) : pushSchema.parse(JSON.parse(body));
+    const json: unknown = JSON.parse(body);
+    const { lease, digest } = (isRenewal ? renewalBodySchema : pushBodySchema).parse(json);
     if (turn.sequence === 1 && this.#epoch > 0 && turn.epoch <= this.#epoch)
-      return errorReply(409, "superseded", { heldEpoch: this.#epoch, leaseRemaining: turn.lease });
-    if (isRenewal && turn.digest !== this.#digest) return errorReply(409, "unknown-digest", {});
+      return errorReply(409, "superseded", { heldEpoch: this.#epoch, leaseRemaining: lease });
+    if (isRenewal && digest !== this.#digest) return errorReply(409, "unknown-digest", {});
     if (isRenewal) this.renewals += 1;
     else {
-      const { declared, digest } = pushSchema.parse(JSON.parse(body));
+      const { declared } = pushBodySchema.parse(json);
       if ((await digestOf(declared)) !== digest) return errorReply(422, "bad-digest", {});
       this.pushes += 1;
       this.declared = declared;
       this.#digest = digest;
       this.#epoch = turn.epoch;
     }
-    const granted = { lease: turn.lease, revision: 1, grantsRevision: 1, hostLabel: "alpha", refused: [] };
+    const granted = { lease, revision: 1, grantsRevision: 1, hostLabel: "alpha", refused: [] };
     return { status: 200, body: granted };
   }
 }
