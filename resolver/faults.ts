@@ -26,6 +26,7 @@ export const statusByCode = {
   "invalid-body": 422,
   "bad-backup": 422,
   "newer-schema": 422,
+  "upgrade-required": 426,
   internal: 500,
   "not-supported": 501,
   "too-many-links": 503,

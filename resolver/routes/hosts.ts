@@ -42,6 +42,11 @@ export function hostsRoutes({ store, acceptsLocal, publicPath = "" }: HostsParts
     readSigned(context, schema, publicPath);
   return new Hono<AccessEnv>()
     .get("/", async (context) => context.json(await store.hosts()))
+    .get("/:hostId/link", () => {
+      // An upgrade never comes this far.
+      const message = "a link is a WebSocket with the subprotocol berth.link.1, over HTTP/1.1";
+      throw new BerthError("upgrade-required", message);
+    })
     .put("/:hostId", async (context) => {
       const { hostId, access, body } = await read(context, pushBodySchema);
       await checkDigest(body.declared, body.digest);
