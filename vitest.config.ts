@@ -19,7 +19,13 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { BERTH_AGENT_TOKEN: "agent-token", BERTH_READER_TOKEN: "reader-token" } },
+            miniflare: {
+              bindings: {
+                BERTH_AGENT_TOKEN: "agent-token",
+                BERTH_READER_TOKEN: "reader-token",
+                BERTH_ADMIN_TOKEN: "admin-token",
+              },
+            },
           }),
         ],
         test: { name: "worker", include: [`${rooms}/**/*.worker.test.ts`] },

@@ -40,5 +40,6 @@ export function resolverFiles(stateDir: string) {
     caFile: join(stateDir, "tls", "ca.pem"),
     certificateAndKey: join(stateDir, "tls", "leaf.pem"),
     agentToken: join(stateDir, "agent.token"),
+    readerToken: join(stateDir, "reader.token"),
   };
 }

@@ -47,6 +47,33 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** What a process used of one core while `work` went on, second by second: 1 is the whole core. */
+export async function coreShares(pid: number, work: Promise<unknown>): Promise<number[]> {
+  const shares: number[] = [];
+  let isOver = false;
+  const over = work.finally(() => {
+    isOver = true;
+  });
+  // Told to whoever awaits the work itself.
+  over.catch(() => undefined);
+  let [since, used] = [performance.now(), cpuSeconds(pid)];
+  while (!isOver) {
+    await sleep(1000);
+    const [now, usedNow] = [performance.now(), cpuSeconds(pid)];
+    // The last second may be one in which there was little left to do.
+    if (!isOver) shares.push(((usedNow - used) * 1000) / (now - since));
+    [since, used] = [now, usedNow];
+  }
+  await over;
+  return shares;
+}
+
+/** The most memory a process has had resident so far, in MiB. */
+export function peakMemory(pid: number): number {
+  const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kib) / 1024;
+}
+
 /** Of all cores' time in the next half second, the share that was not idle while we did nothing: other programs, and the hypervisor's steal. */
 export async function shareUsedByOthers(): Promise<number> {
   const before = coreTimes();

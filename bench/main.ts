@@ -5,12 +5,14 @@ import { stopAll } from "../test/testbed/started-process.ts";
 import type { Bench, Context } from "./bench.ts";
 import { dohAnswers } from "./benches/doh-answers.ts";
 import { eventToAnswer } from "./benches/event-to-answer.ts";
+import { feed } from "./benches/feed.ts";
+import { fleet } from "./benches/fleet.ts";
 import { pushCost } from "./benches/push-cost.ts";
 import { socks } from "./benches/socks.ts";
 import { machineFacts, shareUsedByOthers } from "./machine.ts";
 import { type Outcome, writeReport } from "./report.ts";
 
-const benches = [eventToAnswer, dohAnswers, pushCost, socks];
+const benches = [eventToAnswer, dohAnswers, pushCost, fleet, feed, socks];
 
 process.exitCode = await main();
 

@@ -24,7 +24,7 @@ export interface Program<O extends Orders> {
 }
 
 /** No single order of any bench comes near it: a program that hangs must not hang the run. */
-const orderLimitMs = 120_000;
+const orderLimitMs = 240_000;
 
 /** Starts `programs/<file>`. It ends with us, however we end: its channel to us then closes. */
 export function startProgram<O extends Orders>(file: string, place: Placement = {}): Program<O> {

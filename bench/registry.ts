@@ -1,3 +1,4 @@
+import { bootstrapAccess } from "../resolver/access.ts";
 import { standardSettings } from "../resolver/settings.ts";
 import { openSqliteStore, type SqliteStore } from "../resolver/store/sqlite.ts";
 import { parseAddress } from "../shared/address.ts";
@@ -12,6 +13,9 @@ export const zone = parseName("berth.internal");
 export const bindingsPerHost = 100;
 /** Long enough that no lease runs out during any bench; the longest a resolver grants. */
 const leaseSeconds = 3600;
+const hostsPerWrite = 50;
+/** Of whoever speaks for the hosts of a bench: the token file's own rights. */
+export const agentAccess = bootstrapAccess("agent");
 const firstPort = 20_000;
 
 export function nameAt(index: number): Name {
@@ -33,28 +37,39 @@ export function hostIdAt(host: number): string {
 }
 
 /** One host's whole set. `changes` counts how often its first binding moved to another port. */
-export async function pushAt(host: number, changes: number): Promise<Push> {
+export function declaredAt(host: number, changes: number): Declared {
   const address = hostAddress(host);
   const indices = Array.from({ length: bindingsPerHost }, (_, position) => host * bindingsPerHost + position);
   const bindings = indices.map((index, position) => bindingAt(index, address, position === 0 ? changes : 0));
-  const declared: Declared = {
-    hostLabel: `h${host}`,
-    addresses: [address],
-    local: false,
-    bindings,
-    problems: [],
-  };
-  return { epoch: 1, sequence: changes + 1, lease: leaseSeconds, digest: await digestOf(declared), declared };
+  return { hostLabel: `h${host}`, addresses: [address], local: false, bindings, problems: [] };
+}
+
+/** A push of that set, for the life of the registry with this `generation`. */
+export async function pushAt(host: number, changes: number, generation: string): Promise<Push> {
+  const declared = declaredAt(host, changes);
+  const turn = { generation, epoch: 1, sequence: changes + 1 };
+  return { ...turn, lease: leaseSeconds, digest: await digestOf(declared), declared };
 }
 
 export function openRegistry(file: string): SqliteStore {
   return openSqliteStore(file, standardSettings(zone), () => performance.timeOrigin + performance.now());
 }
 
-/** Puts the first sets of hosts 0 to `hosts` - 1 into a store. */
+/**
+ * Puts the first sets of hosts 0 to `hosts` - 1 into a store. Many pushes to one write on the disk, because it is no part of any figure.
+ */
 export async function fill(store: SqliteStore, hosts: number): Promise<void> {
-  for (let host = 0; host < hosts; host++) {
-    await mustAccept(store, hostIdAt(host), await pushAt(host, 0));
+  for (let first = 0; first < hosts; first += hostsPerWrite) {
+    const count = Math.min(hostsPerWrite, hosts - first);
+    const generation = store.generation();
+    const pushes = await Promise.all(
+      Array.from({ length: count }, (_, index) => pushAt(first + index, 0, generation)),
+    );
+    await Promise.all(
+      store.sql.transaction(() =>
+        pushes.map((push, index) => mustAccept(store, hostIdAt(first + index), push)),
+      ),
+    );
     // The store never waits for anything: without a pause the process would not hear that the run was broken off.
     await new Promise((resume) => setImmediate(resume));
   }
@@ -71,12 +86,18 @@ export async function publishLoopback(store: SqliteStore, index: number, port: n
     bindings: [binding],
     problems: [],
   };
-  const turn = { epoch: 1, sequence: 1, lease: leaseSeconds, digest: await digestOf(declared) };
+  const turn = {
+    generation: store.generation(),
+    epoch: 1,
+    sequence: 1,
+    lease: leaseSeconds,
+    digest: await digestOf(declared),
+  };
   await mustAccept(store, hostIdAt(0), { ...turn, declared });
 }
 
 export async function mustAccept(store: SqliteStore, hostId: string, push: Push): Promise<void> {
-  const { kind } = await store.push(hostId, push);
+  const { kind } = await store.push(hostId, push, agentAccess);
   if (kind !== "accepted") throw new Error(`the registry said ${kind} to a push that had to be accepted`);
 }
 
@@ -90,7 +111,8 @@ function bindingAt(index: number, address: Declared["addresses"][number], change
     port: firstPort + (index % bindingsPerHost) + bindingsPerHost * (changes % 100),
     fixed: false,
     container: `bench-svc-${index}-1`,
-    instance: `${index.toString(16).padStart(64, "0")} 2026-01-01T00:00:00Z`,
+    // As long as an agent's.
+    instance: `${index.toString(16).padStart(12, "0")}@2026-01-01T00:00:00.000000000Z`,
     health: "none",
     priority: 0,
     weight: 0,

@@ -73,9 +73,12 @@ export function aboutToken(fault: unknown, file: string): unknown {
 }
 
 const another = "and --token-file names another file";
+const admins =
+  "and an admin's is needed: admin.token in the resolver's state directory, or one made with berth token create --kind admin";
 const mendByCode: Record<string, string> = {
-  "token-not-allowed":
-    "and an admin's is needed: admin.token in the resolver's state directory, or one made with berth token create --kind admin",
+  "token-not-allowed": admins,
+  // What an agent may do, it does by its host's key.
+  "bad-signature": admins,
   "unknown-token": another,
   "token-expired": another,
   "token-revoked": another,

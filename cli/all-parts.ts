@@ -89,6 +89,7 @@ export interface AllParts extends Running {
   resolverUrl: string;
   proxy: ListenAddress;
   caFile: string;
+  readerTokenFile: string;
   fetch: typeof fetch;
 }
 
@@ -105,13 +106,14 @@ export async function startAll(config: PartsConfig, engine: string, logLevel: Lo
     const agentConfig: AgentConfig = { ...config.agent, engine, resolver: [resolverUrl] };
     const agent = await startAgent(agentConfig, { fetch, log: logFor("agent", logLevel) });
     started.push(agent.close);
-    const tokenFile = resolver.readerTokenFile;
-    const proxyConfig: ProxyConfig = { ...config.proxy, resolver: [resolverUrl], tokenFile };
+    const { readerTokenFile } = resolver;
+    const proxyConfig: ProxyConfig = { ...config.proxy, resolver: [resolverUrl], tokenFile: readerTokenFile };
     const proxyPorts = { fetch, log: logFor("proxy", logLevel), listenFlag: "--proxy-listen" };
     const proxy = await startProxy(proxyConfig, proxyPorts);
     started.push(proxy.close);
     const { zone } = config.resolver;
-    return { zone, resolver: address, resolverUrl, proxy: proxy.address, caFile, fetch, close };
+    const found = { zone, resolver: address, resolverUrl, proxy: proxy.address };
+    return { ...found, caFile, readerTokenFile, fetch, close };
   } catch (fault) {
     await close();
     throw fault;

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { readConfig, switchSchema } from "../shared/config.ts";
 import { dohPath } from "../shared/dns/doh.ts";
 import { describeFault } from "../shared/errors.ts";
@@ -76,7 +78,9 @@ function namesOf({ zone }: AllParts, samples: Sample[]): string[] {
 
 /** Fetches every name through the proxy, until each of its pages was seen; prints what came. */
 async function prove(parts: AllParts, samples: Sample[], interrupted: AbortSignal): Promise<boolean> {
-  const doh = { fetch: parts.fetch, url: `${parts.resolverUrl}${dohPath}`, timeoutMs: 5000 };
+  const { fetch, readerTokenFile } = parts;
+  const token = readFileSync(readerTokenFile, "utf8").trim();
+  const doh = { fetch, url: `${parts.resolverUrl}${dohPath}`, timeoutMs: 5000, token };
   let isProven = true;
   for (const [name, behind] of Map.groupBy(samples, (sample) => sample.name)) {
     const whole = nameBelow(name, parts.zone);

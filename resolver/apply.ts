@@ -117,7 +117,7 @@ function differenceOf(
 }
 
 /** One that could not be granted for its own sake was not waiting for anybody: changed, its turn begins now. */
-function changedClaim(before: Claim | undefined, fresh: Claim): Claim {
+export function changedClaim(before: Claim | undefined, fresh: Claim): Claim {
   if (before === undefined) return fresh;
   const code = before.refusal?.code;
   const keepsTurn = code === undefined || code === "held" || code === "over-limit";
@@ -152,7 +152,7 @@ function sameTargets(old: HostRecord, host: HostRecord): boolean {
   return facts(old) === facts(host);
 }
 
-function sameBindings(a: Binding[], b: Binding[]): boolean {
+export function sameBindings(a: Binding[], b: Binding[]): boolean {
   if (a.length !== b.length) return false;
   // What a delta left alone is the very same: spares writing out a large set to compare it.
   if (a.every((binding, index) => binding === b[index])) return true;

@@ -20,7 +20,7 @@ export interface FitClaim {
   since: number;
   /** By a name people chose, for a service rather than for one container: it means the same thing on every host. */
   merges: boolean;
-  /** Refused so far, because another held the name. */
+  /** Not granted so far, be it that another held the name, that there was no room, or that it is new. */
   waits: boolean;
   /** The owner for whom this host served the name until now, when its token became another owner's. */
   servedFor?: string;
@@ -54,9 +54,9 @@ export interface Settlement {
  *   merging      an owner                            its hosts' label and compose claims  a host of the owner's claims it
  *   exclusive    one host (rule container)           that host's claim                    that host claims it, by any rule
  *
- * The first claim is the one with the lowest `since`, then the lowest host id, so every resolver settles alike; one that was never
- * refused comes before those that wait (tables of a time before holds). A holder never loses its name to who waited longer. A host that
- * alone serves a name and comes with a token of another owner takes the name along.
+ * The first claim is the one with the lowest `since`, then the lowest host id, so every resolver settles alike; one that was granted
+ * before comes before those that wait (a holder's by another rule, and in tables of a time before holds). A holder never loses its name
+ * to who waited longer. A host that alone serves a name and comes with a token of another owner takes the name along.
  */
 export function settleName(contest: Contest): Settlement {
   const { hold: _, ...rest } = contest;

@@ -11,7 +11,7 @@ import { createLog } from "../shared/log.ts";
 import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
 import { resolverOptions } from "./config.ts";
 import { type RunningResolver, startResolver } from "./node.ts";
-import { hostId, pushBody } from "./testing/app.ts";
+import { hostId, pushBody, TestAgent } from "./testing/app.ts";
 
 const logged: string[] = [];
 const log = createLog("resolver", "warn", (line) => logged.push(line));
@@ -39,10 +39,14 @@ async function start(stateDir: string, flags: Record<string, string> = {}) {
 function exchange(
   resolver: RunningResolver,
   path: string,
-  options: { method?: string; token?: string; body?: string } = {},
+  options: { method?: string; token?: string; body?: string; headers?: Record<string, string> } = {},
 ): Promise<{ status: number; body: string }> {
   const { method = "GET", token = "", body } = options;
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    ...options.headers,
+  };
   const { host, port } = resolver.address;
   return new Promise((resolve, reject) => {
     const sent = request({
@@ -66,6 +70,20 @@ function exchange(
     if (body !== undefined) sent.write(body);
     sent.end();
   });
+}
+
+/** The resolver as a test agent speaks to an app: each request in an exchange of its own. */
+function appAt(resolver: RunningResolver): { request(asked: Request | string | URL): Promise<Response> } {
+  return {
+    async request(asked) {
+      const request = new Request(asked);
+      const { method } = request;
+      const headers = Object.fromEntries(request.headers);
+      const sent = { method, headers, body: await request.text() };
+      const { status, body } = await exchange(resolver, new URL(request.url).pathname, sent);
+      return new Response(body, { status });
+    },
+  };
 }
 
 async function freePort(): Promise<number> {
@@ -165,9 +183,13 @@ describe("a resolver on Node", () => {
     expect((statSync(stateDir).mode & 0o777).toString(8)).toBe("700");
     expect(first.token).not.toBe(readFileSync(first.readerTokenFile, "utf8").trim());
     expect(first.token.length).toBeGreaterThanOrEqual(43);
-    const body = JSON.stringify(await pushBody());
-    const push = { method: "PUT", token: first.token, body };
-    expect(await exchange(first, `/v1/hosts/${hostId}`, push)).toMatchObject({ status: 200 });
+    expect(
+      await new TestAgent(appAt(first), "a", first.token).send(
+        "PUT",
+        `/v1/hosts/${hostId}`,
+        await pushBody(),
+      ),
+    ).toMatchObject({ status: 200 });
     const ca = readFileSync(first.caFile, "utf8");
     await first.close();
 

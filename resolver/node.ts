@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { isLoopbackHost } from "../shared/address.ts";
@@ -20,6 +20,7 @@ import { openBackupFiles } from "./serve/backup-files.ts";
 import { listenHttp, listenHttps, type SecureTransport } from "./serve/listen.ts";
 import { apexOf, certificateNames } from "./serve/names.ts";
 import { createNodeLinks } from "./serve/node-links.ts";
+import { createSparingLog } from "./serve/sparing-log.ts";
 import { openTokenFiles } from "./serve/tokens.ts";
 import { type RegistrySettings, standardSettings } from "./settings.ts";
 import { TokenWatch } from "./token-table.ts";
@@ -39,7 +40,8 @@ const dayMs = 24 * 60 * 60 * 1000;
 const sweepMs = 1000;
 
 /** The resolver on Node: SQLite or etcd, https, and a clock that no step of the machine's time disturbs. */
-export async function startResolver(config: ResolverConfig, log: Log): Promise<RunningResolver> {
+export async function startResolver(config: ResolverConfig, given: Log): Promise<RunningResolver> {
+  const log = createSparingLog(given, steadyNow);
   refuseOpenHttp(config.listenHttp);
   makeStateDirectory(config.stateDir);
   const authority = await openAuthority(join(config.stateDir, "tls"));
@@ -126,6 +128,13 @@ function makeStateDirectory(path: string): void {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
     const message = `the state directory ${path} cannot be made; choose another with --state-dir`;
+    throw new BerthError("bad-state-dir", message, { who: path, cause });
+  }
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const mend = "check its owner and mode, or choose another with --state-dir";
+    const message = `the state directory ${path} has to be readable and writable for the user the resolver runs as (${mend})`;
     throw new BerthError("bad-state-dir", message, { who: path, cause });
   }
 }

@@ -25,7 +25,7 @@ interface Standing {
 
 /**
  * Settles everything the step left open, and what follows from that: room that comes free for a limited token goes to its claims that
- * wait. Comes to an end, because within one step room only grows: what has room keeps it.
+ * wait. Comes to an end, because within one step what has room keeps it, unless a name begins to be kept, which each does once.
  */
 export function settleAll(draft: Draft): void {
   for (const name of drain(draft.vacated)) settle(draft, name);
@@ -74,6 +74,9 @@ function settle(draft: Draft, name: Name): void {
     ? settleHold(draft, contest)
     : { hold: undefined, refusals: new Map<string, Refusal>() };
   if (held?.until !== undefined && hold?.until === undefined) leaveRoom(draft, held.tokenId, standings);
+  // Kept from now on although nobody left it, such as under a token that may not have it: takes room that was given away.
+  if (held?.until === undefined && hold?.until !== undefined && draft.withoutRoom.has(hold.tokenId))
+    draft.tokens.add(hold.tokenId);
   for (const { claim, unfit } of standings) writeRefusal(draft, claim, unfit ?? refusals.get(claim.hostId));
 }
 
@@ -108,10 +111,9 @@ function standingOf(draft: Draft, claim: Claim): Standing[] {
 function fitClaim(draft: Draft, { claim, host }: Standing): FitClaim {
   const { hostId, hostLabel, owner, tokenId } = host;
   const merges = claim.bindings.every(({ rule }) => rule === "label" || rule === "compose");
-  const waits = claim.refusal?.code === "held";
-  const fit = { hostId, hostLabel, owner, tokenId, since: claim.since, merges, waits };
-  const formerOwner = draft.formerOwners.get(hostId);
   const served = claim.refusal === undefined && claim.since < draft.revision;
+  const fit = { hostId, hostLabel, owner, tokenId, since: claim.since, merges, waits: !served };
+  const formerOwner = draft.formerOwners.get(hostId);
   return served && formerOwner !== undefined ? { ...fit, servedFor: formerOwner } : fit;
 }
 

@@ -1,13 +1,18 @@
-import type { Hono } from "hono";
-
 import { isLoopbackHost, parseAddress } from "../shared/address.ts";
+import { BerthError, describeFault } from "../shared/errors.ts";
 import { createLog } from "../shared/log.ts";
 import { parseName } from "../shared/name.ts";
 import type { Apex } from "./answer.ts";
-import { createApp } from "./app.ts";
+import { createApp, type ResolverApp } from "./app.ts";
+import { createCachedTokenCheck } from "./cached-tokens.ts";
+import { replyToFault } from "./faults.ts";
+import { RefusalAudit } from "./refusal-audit.ts";
 import { standardSettings } from "./settings.ts";
 import type { RegistryObject } from "./store/durable-object.ts";
 import { createTokenCheck } from "./tokens.ts";
+import { isLinkRequest, openWorkerLink, type WorkerLinksParts } from "./worker/links.ts";
+import { createWorkerRefusals, type WorkerRefusals } from "./worker/refusals.ts";
+import { createRegistryClient } from "./worker/registry-client.ts";
 import { createEdgeReader } from "./zone/edge-reader.ts";
 
 export { RegistryObject } from "./store/durable-object.ts";
@@ -20,48 +25,105 @@ export interface Env {
   BERTH_ZONE: string;
   /** Addresses of ns.<zone>, with commas; optional. */
   BERTH_NS_ADDRESS?: string;
+  /** Whether lookups need a token: `on`, `off`, or `auto`, which is on unless it runs on this machine alone. */
+  BERTH_LOOKUP_TOKENS?: string;
+  /** The path a proxy in front takes off; hosts sign the path they ask for. */
+  BERTH_PUBLIC_PATH?: string;
   BERTH_AGENT_TOKEN?: string;
   BERTH_READER_TOKEN?: string;
+  BERTH_ADMIN_TOKEN?: string;
 }
 
-/** The app is built once per isolate: building it for every request halves the rate. */
-let built: { env: Env; app: Hono } | undefined;
+interface Resolver {
+  app: ResolverApp;
+  links: WorkerLinksParts;
+  refusals: WorkerRefusals;
+}
+
+/** A lookup's token is asked for anew after so long; one that was revoked looks names up until then. */
+const lookupTokenMs = 30_000;
+
+const log = createLog("resolver", "info", (line) => console.log(line));
+/** Built once per isolate: building one for every request halves the rate. One for this machine alone, one for all others. */
+let built = new Map<boolean, Resolver>();
+let builtFor: Env | undefined;
 
 export default {
-  fetch(request, env) {
-    if (built?.env !== env) built = { env, app: appFor(env) };
-    return built.app.fetch(request);
+  async fetch(request, env, context) {
+    try {
+      const resolver = resolverFor(request, env);
+      const isLink = isLinkRequest(request);
+      const reply = await (isLink
+        ? openWorkerLink(request, resolver.links)
+        : resolver.app.fetch(request, env, context));
+      resolver.refusals.flushAfter((work) => context.waitUntil(work));
+      return reply;
+    } catch (fault) {
+      return replyToFault(fault, () => log.error(`cannot start: ${describeFault(fault)}`));
+    }
   },
 } satisfies ExportedHandler<Env>;
 
-function appFor(env: Env): Hono {
-  const log = createLog("resolver", "info", (line) => console.log(line));
+/** The platform routes by host name: only a local run is ever asked for under a loopback one. */
+function resolverFor(request: Request, env: Env): Resolver {
+  if (builtFor !== env) built = new Map();
+  builtFor = env;
+  const isLocal = isLoopbackHost(new URL(request.url).hostname);
+  const resolver = built.get(isLocal) ?? createResolver(env, isLocal);
+  built.set(isLocal, resolver);
+  return resolver;
+}
+
+function createResolver(env: Env, isLocal: boolean): Resolver {
+  const now = Date.now;
   const settings = standardSettings(parseName(env.BERTH_ZONE));
-  const { zone, nameServers, ttl } = settings;
+  const apex = apexOf(env, settings);
+  // One object per zone.
+  const registry = createRegistryClient(() => env.REGISTRY.get(env.REGISTRY.idFromName(apex.zone)));
+  const { store, tokenTable, audit } = registry;
+  const tokens = createTokenCheck({ bootstrap: bootstrapTokens(env), table: tokenTable, now });
+  const refusals = createWorkerRefusals({
+    refusals: new RefusalAudit(audit),
+    wait: (ms) => scheduler.wait(ms),
+    onFault: (fault) => log.error(`audit record: ${describeFault(fault)}`),
+  });
+  const publicPath = env.BERTH_PUBLIC_PATH ?? "";
+  const app = createApp({
+    store,
+    zone: createEdgeReader(env.ZONE, { read: async (owner) => store.read(owner) }, log),
+    apex,
+    tokens,
+    lookupsNeedToken: lookupsNeedToken(env, isLocal),
+    lookupTokens: createCachedTokenCheck(tokens, { positiveMs: lookupTokenMs, now }),
+    acceptsLocal: () => isLocal,
+    tokenTable,
+    audit,
+    refusals,
+    changes: (context) => registry.openFeed(context.req.raw, context.get("access")),
+    now,
+    publicPath,
+    log,
+  });
+  return { app, links: { registry, tokens, refusals, publicPath, now, log }, refusals };
+}
+
+function apexOf(env: Env, { zone, nameServers, ttl }: ReturnType<typeof standardSettings>): Apex {
   const nameServerAddresses = (env.BERTH_NS_ADDRESS ?? "")
     .split(",")
     .flatMap((text) => parseAddress(text.trim()) ?? []);
-  const apex: Apex = { zone, nameServers, nameServerAddresses, ttl, negativeTtl: 1 };
-  const tokens = createTokenCheck({
+  return { zone, nameServers, nameServerAddresses, ttl, negativeTtl: 1 };
+}
+
+function bootstrapTokens(env: Env) {
+  return {
     ...(env.BERTH_AGENT_TOKEN ? { agent: env.BERTH_AGENT_TOKEN } : {}),
     ...(env.BERTH_READER_TOKEN ? { reader: env.BERTH_READER_TOKEN } : {}),
-  });
-  // One object per zone; asked for anew each time, because a stub that saw a fault stays broken.
-  const store = () => env.REGISTRY.get(env.REGISTRY.idFromName(zone));
-  return createApp({
-    store: {
-      push: (hostId, push) => store().push(hostId, push),
-      renew: (hostId, renewal) => store().renew(hostId, renewal),
-      withdraw: (hostId) => store().withdraw(hostId),
-      hosts: () => store().hosts(),
-      services: () => store().services(),
-      read: (owner) => store().read(owner),
-    },
-    zone: createEdgeReader(env.ZONE, { read: (owner) => store().read(owner) }, log),
-    apex,
-    tokens,
-    // The platform routes by host name: only a local run is ever asked for under a loopback one.
-    acceptsLocal: (request) => isLoopbackHost(new URL(request.url).hostname),
-    log,
-  });
+    ...(env.BERTH_ADMIN_TOKEN ? { admin: env.BERTH_ADMIN_TOKEN } : {}),
+  };
+}
+
+function lookupsNeedToken({ BERTH_LOOKUP_TOKENS: when = "auto" }: Env, isLocal: boolean): boolean {
+  if (when === "on" || when === "off") return when === "on";
+  if (when === "auto") return !isLocal;
+  throw new BerthError("bad-config", `BERTH_LOOKUP_TOKENS is "${when}"; it can be on, off or auto`);
 }

@@ -37,7 +37,7 @@ const doors: Record<string, string[]> = {
 const edges: Record<Room, RegExp> = {
   shared: /^shared\/dns\/message\.ts$/,
   resolver:
-    /^resolver\/(node\.ts|worker\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
+    /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
   agent: /^agent\/(addresses|agent-lock|clock|config|docker|host-key|link|main|private-file|token-file)\.ts$/,
   "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup|token-file)\.ts$/,
   cli: /^cli\//,

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { z } from "zod";
 
 import { replyToFault, statusByCode } from "../resolver/faults.ts";
-import { closing } from "../resolver/serve/link.ts";
+import { closing } from "../resolver/link-protocol.ts";
 import { auditListSchema } from "../shared/audit.ts";
 import { restoreReportSchema } from "../shared/backup.ts";
 import {

@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+
+import { dohPath } from "../../shared/dns/doh.ts";
 import { createNetns, randomSuffix } from "../../test/testbed/netns.ts";
 import { programPath } from "../../test/testbed/requirements.ts";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
@@ -13,10 +16,14 @@ import type { Method } from "../programs/doh-session.ts";
 import { bindingsPerHost, fill, openRegistry } from "../registry.ts";
 import { withUndo } from "../undo.ts";
 
-const names = 1_000;
+/** Asked for over and over: all of them stay compiled. */
+const hotNames = 1_000;
+/** Ten times as many as stay compiled: hardly any of them is when its turn comes. */
+const allNames = 100_000;
 const sessions = 4;
 const inFlight = 50;
 const floorPort = 8054;
+const floorMethods: Method[] = ["GET", "POST"];
 
 interface Server {
   origin: string;
@@ -31,11 +38,19 @@ interface Round {
   coreShare: number;
 }
 
-type Generator = (server: Server, method: Method) => Promise<Round>;
+/** What is asked for and how; absent parts are as for an ordinary lookup of a hot name. */
+interface Questions {
+  method: Method;
+  names?: number;
+  /** Shown in the path. */
+  token?: string;
+}
+
+type Generator = (server: Server, questions: Questions) => Promise<Round>;
 
 export const dohAnswers: Bench = {
   name: "doh-answers",
-  about: `SRV answers for ${names} names over HTTP/2 and TLS, ${sessions} connections with ${inFlight} questions in flight each; the floor is node:http2's stream API saying the same bytes to every request`,
+  about: `SRV answers for ${hotNames} names (of ${allNames}) over HTTP/2 and TLS, ${sessions} connections with ${inFlight} questions in flight each; the floor is node:http2's stream API saying the same bytes to every request`,
   whyNot() {
     if (process.getuid?.() !== 0) return "it needs root, for a network namespace without connection tracking";
     return programPath("ip") === undefined ? "it needs ip, of iproute2" : undefined;
@@ -53,8 +68,13 @@ export const dohAnswers: Bench = {
       const place = { netns: netns.name, core: cores?.measured };
       const servers = await startServers(dir.path, place, generator, later);
       const seconds = context.quick ? 0.5 : 1.2;
-      const own = ownGenerator(generator, resolverFiles(dir.path).caFile, seconds);
-      const results = await measure(context, "own generator", servers, own);
+      const { caFile, readerToken } = resolverFiles(dir.path);
+      const own = ownGenerator(generator, caFile, seconds);
+      const token = readFileSync(readerToken, "utf8").trim();
+      const results = await measure(context, "own generator", servers, own, {
+        "GET of cold names": { method: "GET", names: allNames },
+        "GET with a token": { method: "GET", token },
+      });
       if (programPath("h2load") === undefined) return results;
       const foreign = h2loadGenerator(dir.path, load, results, seconds);
       return [...results, ...(await measure(context, "h2load", servers, foreign))];
@@ -70,7 +90,7 @@ async function startServers(
 ): Promise<{ resolver: Server; floor: Server }> {
   const { database, caFile, certificateAndKey } = resolverFiles(dir);
   const store = openRegistry(database);
-  await fill(store, names / bindingsPerHost);
+  await fill(store, allNames / bindingsPerHost);
   store.close();
   const resolver = await startPart("resolver", { "state-dir": dir }, place);
   later(() => resolver.stop());
@@ -85,21 +105,26 @@ async function startServers(
 }
 
 function ownGenerator(generator: Program<LoadOrders>, caFile: string, seconds: number): Generator {
-  return async ({ origin, pid }, method) => {
+  return async ({ origin, pid }, { method, names = hotNames, token }) => {
+    const path = token === undefined ? dohPath : `/t/${token}${dohPath}`;
+    const load = { origin, caFile, path, method, names, sessions, inFlight, seconds };
     const before = cpuSeconds(pid);
-    const run = await generator.ask("run", { origin, caFile, method, names, sessions, inFlight, seconds });
+    const run = await generator.ask("run", load);
     return roundOf(run.answers, run.seconds, cpuSeconds(pid) - before);
   };
 }
 
 /** It counts requests rather than time, so that CPU time can be divided by them; as many as take about `seconds`. */
 function h2loadGenerator(dir: string, place: Placement, known: Result[], seconds: number): Generator {
-  return async ({ origin, pid }, method) => {
+  return async ({ origin, pid }, { method }) => {
     const perSecond =
-      known.find(({ what, unit }) => unit === "1/s" && what.includes(method))?.summary.median ?? 0;
+      known.find(({ what, unit }) => unit === "1/s" && what.startsWith(`${method},`))?.summary.median ?? 0;
     const requests = Math.max(1_000, Math.round(perSecond * seconds));
     const before = cpuSeconds(pid);
-    const rate = await runH2load({ origin, method, names, sessions, inFlight, requests, dir }, place);
+    const rate = await runH2load(
+      { origin, method, names: hotNames, sessions, inFlight, requests, dir },
+      place,
+    );
     return roundOf(requests, requests / rate, cpuSeconds(pid) - before);
   };
 }
@@ -113,22 +138,22 @@ async function measure(
   by: string,
   { resolver, floor }: { resolver: Server; floor: Server },
   generate: Generator,
+  more: Record<string, Questions> = {},
 ): Promise<Result[]> {
   context.say(by);
-  const sides = {
-    resolverGet: () => generate(resolver, "GET"),
-    floorGet: () => generate(floor, "GET"),
-    resolverPost: () => generate(resolver, "POST"),
-    floorPost: () => generate(floor, "POST"),
-  };
-  const taken = await interleave(sides, { warmUp: 1, counted: context.quick ? 3 : 5 });
-  return [
-    ...rowsOf(`GET, ${by}`, taken.resolverGet, taken.floorGet),
-    ...rowsOf(`POST, ${by}`, taken.resolverPost, taken.floorPost),
-  ];
+  const kinds: Record<string, Questions> = { GET: { method: "GET" }, POST: { method: "POST" }, ...more };
+  const side = (server: Server, questions: Questions) => () => generate(server, questions);
+  const sides = Object.fromEntries([
+    ...Object.entries(kinds).map(([kind, questions]) => [kind, side(resolver, questions)]),
+    ...floorMethods.map((method) => [`floor ${method}`, side(floor, { method })]),
+  ]);
+  const taken = await interleave<string, Round>(sides, { warmUp: 1, counted: context.quick ? 3 : 5 });
+  return Object.entries(kinds).flatMap(([kind, { method }]) =>
+    rowsOf(`${kind}, ${by}`, taken[kind] ?? [], taken[`floor ${method}`] ?? [], kind === method),
+  );
 }
 
-function rowsOf(what: string, resolver: Round[], floor: Round[]): Result[] {
+function rowsOf(what: string, resolver: Round[], floor: Round[], showFloor: boolean): Result[] {
   const rates = (rounds: Round[]) => rounds.map(({ perSecond }) => perSecond);
   const costs = (rounds: Round[]) => rounds.map(({ cpuMicros }) => cpuMicros);
   const to = "the floor";
@@ -140,7 +165,9 @@ function rowsOf(what: string, resolver: Round[], floor: Round[]): Result[] {
       ratio: { to, summary: ratio(rates(resolver), rates(floor)) },
       note: coreNote(resolver),
     },
-    { what: `floor: ${what}`, unit: "1/s", summary: summarize(rates(floor)), note: coreNote(floor) },
+    ...(showFloor
+      ? [{ what: `floor: ${what}`, unit: "1/s", summary: summarize(rates(floor)), note: coreNote(floor) }]
+      : []),
     {
       what: `resolver's CPU per answer, ${what}`,
       unit: "µs",

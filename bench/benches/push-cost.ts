@@ -10,6 +10,15 @@ import { withUndo } from "../undo.ts";
 type Registry = Program<RegistryOrders>;
 type Costs = Awaited<ReturnType<RegistryOrders["push"]>>;
 
+interface Stored {
+  bindings: number;
+  file: string;
+}
+
+const largeSize = 100_000;
+/** More than the resolver keeps compiled. */
+const askedNames = 20_000;
+
 /** A process per zone, all at once: in one process the large zone's garbage would be collected during the small zone's pushes. */
 export const pushCost: Bench = {
   name: "push-cost",
@@ -20,7 +29,7 @@ export const pushCost: Bench = {
     withUndo(async (later) => {
       const dir = makeTemporaryDir("berth-bench-");
       later(() => dir.remove());
-      const sizes = context.quick ? [1_000, 10_000] : [1_000, 10_000, 100_000];
+      const sizes = context.quick ? [1_000, 10_000] : [1_000, 10_000, 100_000, 1_000_000];
       const registries = sizes.map((bindings) => {
         const registry = startProgram<RegistryOrders>("registry.ts");
         later(() => registry.stop());
@@ -60,7 +69,9 @@ function rowsOf(order: "push" | "renew", taken: Record<string, Costs[]>): Result
   const roundsAt = (size: number) => taken[size] ?? [];
   const smallest = Math.min(...sizes);
   return sizes.map((size) => {
-    const cpu = summarize(roundsAt(size).map(({ cpuMs }) => cpuMs));
+    const cpuAt = (at: number) => roundsAt(at).map(({ cpuMs }) => cpuMs);
+    const times = ratio(cpuAt(size), cpuAt(smallest)).median.toFixed(2);
+    const costs = `CPU ${median(cpuAt(size)).toPrecision(2)} ms each, ${times} of that at ${smallest}`;
     const perRound = (at: number) => roundsAt(at).map(({ ms }) => median(ms));
     return {
       what: `${verb}, ${size} bindings`,
@@ -69,39 +80,55 @@ function rowsOf(order: "push" | "renew", taken: Record<string, Costs[]>): Result
       ...(size === smallest
         ? {}
         : { ratio: { to: `${smallest} bindings`, summary: ratio(perRound(size), perRound(smallest)) } }),
-      note: `CPU ${cpu.median.toFixed(2)} ms each; the rest is waiting for the disk`,
+      note: order === "push" ? `${costs}; the rest is waiting for the disk` : `${costs}; nothing is written`,
     };
   });
 }
 
 /** Every start in a fresh process; the file is in the page cache, as after a restart of the program alone. */
-async function startUp(context: Context, zones: { bindings: number; file: string }[]): Promise<Result[]> {
+async function startUp(context: Context, zones: Stored[]): Promise<Result[]> {
   context.say("starting up");
   const sides = Object.fromEntries(zones.map((zone) => [zone.bindings, () => openOnce(zone)]));
   const taken = await interleave(sides, { warmUp: 0, counted: context.quick ? 2 : 3 });
   return zones.flatMap(({ bindings }) => {
     const starts = taken[bindings] ?? [];
-    const isLargest = bindings === Math.max(...zones.map((zone) => zone.bindings));
     const open: Result = {
       what: `start-up to the first right answer, ${bindings} bindings`,
       unit: "ms",
-      summary: summarize(starts.map(({ ms }) => ms)),
-      note: `CPU ${median(starts.map(({ cpuMs }) => cpuMs)).toFixed(0)} ms`,
+      summary: summarize(starts.map(({ opened }) => opened.ms)),
+      note: `CPU ${median(starts.map(({ opened }) => opened.cpuMs)).toFixed(0)} ms`,
     };
-    const memory: Result = {
-      what: `resident memory per binding, ${bindings} bindings`,
-      unit: "bytes",
-      summary: summarize(starts.map(({ bytes }) => bytes / bindings)),
-      note: `growth since before opening, after a collection; ${median(starts.map(({ heap }) => heap / bindings)).toFixed(0)} of them in V8's heap`,
-    };
-    return isLargest ? [open, memory] : [open];
+    // Of a small registry it would be the memory of everything else.
+    return bindings < largeSize ? [open] : [open, ...memoryRows(bindings, starts)];
   });
 }
 
-async function openOnce({ bindings, file }: { bindings: number; file: string }) {
+type Start = Awaited<ReturnType<typeof openOnce>>;
+
+function memoryRows(bindings: number, starts: Start[]): Result[] {
+  const rowOf = (when: string, after: (start: Start) => Start["asked"]): Result => {
+    const grown = (kind: keyof Start["asked"]) =>
+      starts.map((start) => (after(start)[kind] - start.opened.before[kind]) / bindings);
+    const [living, young] = [median(grown("heap")), median(grown("young"))].map(Math.round);
+    return {
+      what: `resident memory per binding ${when}, ${bindings} bindings`,
+      unit: "bytes",
+      summary: summarize(grown("rss")),
+      note: `growth since before opening; ${living} live in V8's heap, ${young} are room V8 keeps for new objects`,
+    };
+  };
+  return [
+    rowOf("at the start", ({ opened }) => opened.after),
+    rowOf(`after ${askedNames} names`, ({ asked }) => asked),
+  ];
+}
+
+async function openOnce({ bindings, file }: Stored) {
   const registry = startProgram<RegistryOrders>("registry.ts", { flags: ["--expose-gc"] });
   try {
-    return await registry.ask("open", { bindings, file });
+    const opened = await registry.ask("open", { bindings, file });
+    const count = Math.min(askedNames, bindings);
+    return { opened, asked: await registry.ask("ask", { bindings, count }) };
   } finally {
     await registry.stop();
   }

@@ -41,7 +41,7 @@ takeOrders(orders);
 
 async function ask(): Promise<number | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  exchange(session, "POST", query, (fault, answer) => {
+  exchange(session, { method: "POST" }, query, (fault, answer) => {
     if (fault === undefined) resolve(answer);
     else reject(fault);
   });

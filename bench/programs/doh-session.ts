@@ -15,18 +15,18 @@ export async function openSession(origin: string, caFile: string): Promise<Clien
   return session;
 }
 
-export function pathOf(query: Uint8Array, method: Method): string {
-  return method === "GET" ? `${dohPath}?dns=${Buffer.from(query).toString("base64url")}` : dohPath;
+export function pathOf(query: Uint8Array, method: Method, path = dohPath): string {
+  return method === "GET" ? `${path}?dns=${Buffer.from(query).toString("base64url")}` : path;
 }
 
 /** One exchange; calls back rather than promises, for thousands a second. Anything but a 200 is a fault. */
 export function exchange(
   session: ClientHttp2Session,
-  method: Method,
+  { method, path }: { method: Method; path?: string },
   query: Uint8Array,
   done: (fault: Error | undefined, answer: Uint8Array) => void,
 ): void {
-  const headers = { ":method": method, ":path": pathOf(query, method), accept: dnsMessageType };
+  const headers = { ":method": method, ":path": pathOf(query, method, path), accept: dnsMessageType };
   const stream =
     method === "GET"
       ? session.request(headers, { endStream: true })

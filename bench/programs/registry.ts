@@ -1,6 +1,17 @@
+import { getHeapSpaceStatistics } from "node:v8";
+
 import type { SqliteStore } from "../../resolver/store/sqlite.ts";
 import { RRType } from "../../shared/dns/constants.ts";
-import { bindingsPerHost, fill, hostIdAt, mustAccept, openRegistry, ownerAt, pushAt } from "../registry.ts";
+import {
+  agentAccess,
+  bindingsPerHost,
+  fill,
+  hostIdAt,
+  mustAccept,
+  openRegistry,
+  ownerAt,
+  pushAt,
+} from "../registry.ts";
 import { takeOrders } from "./orders.ts";
 
 /** A registry in a process of its own, so that its memory and its garbage are its own too. */
@@ -9,6 +20,7 @@ let hosts = 0;
 /** How often every host has changed its set, and spoken. */
 let changes = 0;
 let sequence = 1;
+const renewalsEach = 50;
 
 const orders = {
   async create({ file, bindings }: { file: string; bindings: number }): Promise<void> {
@@ -28,12 +40,20 @@ const orders = {
     const { user, system } = process.cpuUsage(cpuBefore);
     if (ports.length !== 1) throw new Error(`the last name has ${ports.length} ports instead of one`);
     const after = memory();
-    return {
-      ms,
-      cpuMs: (user + system) / 1000,
-      bytes: after.rss - before.rss,
-      heap: after.heap - before.heap,
-    };
+    return { ms, cpuMs: (user + system) / 1000, before, after };
+  },
+
+  /** Asks for `count` names from all over the zone; memory as for `open`. */
+  async ask({ bindings, count }: { bindings: number; count: number }) {
+    const step = Math.max(1, Math.floor(bindings / count));
+    for (let index = 0; index < Math.min(count, bindings); index++) {
+      const ports = await portsAt(index * step);
+      if (ports.length !== 1)
+        throw new Error(`name ${index * step} has ${ports.length} ports instead of one`);
+      // Between two questions a resolver's loop turns, and its garbage can be collected.
+      if (index % 1000 === 0) await new Promise((resume) => setImmediate(resume));
+    }
+    return memory();
   },
 
   /** Pushes of `count` hosts with one changed binding each. */
@@ -41,7 +61,7 @@ const orders = {
     changes++;
     sequence++;
     const pushes = await Promise.all(
-      spread(count).map(async (host) => ({ host, push: await pushAt(host, changes) })),
+      spread(count).map(async (host) => ({ host, push: await pushAt(host, changes, store.generation()) })),
     );
     const costs = await timed(pushes, ({ host, push }) =>
       mustAccept(store, hostIdAt(host), { ...push, sequence }),
@@ -55,17 +75,19 @@ const orders = {
     return costs;
   },
 
-  /** Renewals of the sets last pushed by the same hosts. */
+  /** Renewals of the sets last pushed by the same hosts, many of each: one alone is too short to be timed. */
   async renew(count: number) {
-    sequence++;
-    const turns = await Promise.all(
+    const pushed = await Promise.all(
       spread(count).map(async (host) => {
-        const { declared: _, ...turn } = await pushAt(host, changes);
-        return { host, turn: { ...turn, sequence } };
+        const { declared: _, ...turn } = await pushAt(host, changes, store.generation());
+        return { host, turn };
       }),
     );
+    const turns = Array.from({ length: renewalsEach }, () => ++sequence).flatMap((sequence) =>
+      pushed.map(({ host, turn }) => ({ host, turn: { ...turn, sequence } })),
+    );
     return timed(turns, async ({ host, turn }) => {
-      const { kind } = await store.renew(hostIdAt(host), turn);
+      const { kind } = await store.renew(hostIdAt(host), turn, agentAccess);
       if (kind !== "accepted") throw new Error(`the registry said ${kind} to a renewal`);
     });
   },
@@ -100,8 +122,10 @@ async function portsAt(index: number): Promise<number[]> {
   );
 }
 
+/** What lives after a collection; resident stays what V8 has no reason to give back. */
 function memory() {
   globalThis.gc?.();
   const { rss, heapUsed } = process.memoryUsage();
-  return { rss, heap: heapUsed };
+  const young = getHeapSpaceStatistics().filter(({ space_name }) => space_name === "new_space");
+  return { rss, heap: heapUsed, young: young.reduce((sum, space) => sum + space.physical_space_size, 0) };
 }

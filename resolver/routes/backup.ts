@@ -37,7 +37,11 @@ export function backupRoutes(parts: BackupParts): Hono<AccessEnv> {
       // A copy nobody reads is not worth making.
       if (context.req.raw.method === "HEAD") return context.body(null, 200, headers);
       const { octets, length } = await port.backup();
-      await note(context, parts, "backup", "taken");
+      // Nobody else would let go of the copy.
+      await note(context, parts, "backup", "taken").catch(async (fault: unknown) => {
+        await octets.cancel();
+        throw fault;
+      });
       const body = octets as ReadableStream<Uint8Array<ArrayBuffer>>;
       // By its length the client knows a whole copy: @hono/node-server ends a body that fails as if it were complete.
       return context.body(body, 200, { ...headers, "content-length": String(length) });

@@ -44,8 +44,15 @@ export async function readOctets(request: Request, maxLength: number): Promise<U
   return joined(chunks, length);
 }
 
-export function parseJsonBody<T>(octets: Uint8Array, schema: z.ZodType<T>): T {
-  const parsed = schema.safeParse(parseJson(octets));
+/** `refuse` throws for what would cost too much to hold against the schema. */
+export function parseJsonBody<T>(
+  octets: Uint8Array,
+  schema: z.ZodType<T>,
+  refuse: (body: unknown) => void = () => undefined,
+): T {
+  const body = parseJson(octets);
+  refuse(body);
+  const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   throw invalidBody(parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message })));
 }
@@ -61,7 +68,7 @@ export function invalidBody(faults: BodyFault[]): BerthError {
 
 function parseJson(octets: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(octets));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(octets));
   } catch (cause) {
     throw new BerthError("malformed-json", "the body is not JSON in UTF-8", { cause });
   }

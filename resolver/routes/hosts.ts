@@ -19,6 +19,7 @@ import type { BindingStore, WithdrawOutcome } from "../store.ts";
 import { faultOfOutcome, replyOf } from "../turn-outcome.ts";
 import type { AccessEnv } from "./admin-only.ts";
 import { invalidBody, parseJsonBody, readJsonOctets } from "./body.ts";
+import { refuseWrongBindings } from "./long-lists.ts";
 
 /** Room for 20,000 bindings; a request past it is a mistake or an attack. */
 const maxBodyLength = 16 * 1024 * 1024;
@@ -84,7 +85,17 @@ async function readSigned<T extends object>(
   const { turn, checkDigest } = await verifyTurnWithBody(request, hostId, publicPath);
   const octets = await readJsonOctets(request, maxBodyLength);
   await checkDigest(octets);
-  return { hostId, access, body: { ...parseJsonBody(octets, schema), ...turn } };
+  return { hostId, access, body: { ...parseJsonBody(octets, schema, refuseLongWrong), ...turn } };
+}
+
+function refuseLongWrong(body: unknown): void {
+  const { declared, changed } = lookInto(body);
+  refuseWrongBindings(lookInto(declared).bindings, "declared.bindings");
+  refuseWrongBindings(changed, "changed");
+}
+
+function lookInto(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 async function agentTurn(context: HostContext, hostId: string, publicPath: string): Promise<Turn> {

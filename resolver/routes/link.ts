@@ -1,4 +1,4 @@
-import type { PushReply } from "../../shared/binding.ts";
+import type { PushReply, Renewal } from "../../shared/binding.ts";
 import { BerthError } from "../../shared/errors.ts";
 import type { Access } from "../access.ts";
 import { hostIdFrom, renewalFromUpgrade } from "../signed-request.ts";
@@ -7,10 +7,20 @@ import type { TokenCheck } from "../tokens.ts";
 import { replyOf } from "../turn-outcome.ts";
 import { bearerToken } from "./lookup.ts";
 
-export interface LinkJudgeParts {
-  store: Pick<BindingStore, "renew">;
+export interface LinkReadParts {
   tokens: TokenCheck;
   publicPath?: string;
+}
+
+export interface LinkJudgeParts extends LinkReadParts {
+  store: Pick<BindingStore, "renew">;
+}
+
+/** The renewal a request for a link stands for, with a good token and signature; nobody has judged its turn yet. */
+export interface LinkRequest {
+  hostId: string;
+  renewal: Renewal;
+  access: Access;
 }
 
 /** What a link was asked for, and what its host is granted. */
@@ -22,12 +32,9 @@ export interface JudgedLink {
   reply: PushReply;
 }
 
-/**
- * Judges `GET /v1/hosts/{hostId}/link` as a renewal is judged: token, signature, digest and epoch. Throws the BerthError that the reply
- * in place of the upgrade is made of.
- */
-export async function judgeLink(request: Request, parts: LinkJudgeParts): Promise<JudgedLink> {
-  const { store, tokens, publicPath = "" } = parts;
+/** Reads `GET /v1/hosts/{hostId}/link`. Throws the BerthError of a token or signature that will not do. */
+export async function readLinkRequest(request: Request, parts: LinkReadParts): Promise<LinkRequest> {
+  const { tokens, publicPath = "" } = parts;
   const token = bearerToken(request.headers);
   if (token === undefined) throw new BerthError("unknown-token", 'send "authorization: Bearer <token>"');
   const access = await tokens.check(token);
@@ -36,7 +43,15 @@ export async function judgeLink(request: Request, parts: LinkJudgeParts): Promis
     throw new BerthError("token-not-allowed", message);
   }
   const hostId = hostIdFrom(/^\/v1\/hosts\/([^/]+)\/link$/.exec(new URL(request.url).pathname)?.[1]);
-  const renewal = await renewalFromUpgrade(request, hostId, publicPath);
-  const reply = replyOf(await store.renew(hostId, renewal, access));
+  return { hostId, renewal: await renewalFromUpgrade(request, hostId, publicPath), access };
+}
+
+/**
+ * Judges `GET /v1/hosts/{hostId}/link` as a renewal is judged: token, signature, digest and epoch. Throws the BerthError that the reply
+ * in place of the upgrade is made of.
+ */
+export async function judgeLink(request: Request, parts: LinkJudgeParts): Promise<JudgedLink> {
+  const { hostId, renewal, access } = await readLinkRequest(request, parts);
+  const reply = replyOf(await parts.store.renew(hostId, renewal, access));
   return { hostId, epoch: renewal.epoch, generation: renewal.generation, access, reply };
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import type { PushReply } from "../../shared/binding.ts";
@@ -16,6 +16,7 @@ import { openSqliteStore } from "../store/sqlite.ts";
 import type { BindingStore } from "../store.ts";
 import type { TokenTable, TokenWatch } from "../token-table.ts";
 import type { CopyingStore } from "./backup-files.ts";
+import { tellingOfFaults } from "./told-store.ts";
 
 /** Everything the resolver keeps, behind whichever store it was told to use. */
 export interface Backend {
@@ -53,12 +54,16 @@ export async function openBackend(parts: BackendParts): Promise<Backend> {
   return store === undefined ? openFileBackend(parts) : openEtcdBackend(parts, store);
 }
 
-function openFileBackend({ config, settings, now, onCommitted, watch }: BackendParts): Backend {
-  const store = openSqliteStore(join(config.stateDir, "registry.db"), settings, now, { onCommitted });
+function openFileBackend({ config, settings, now, onCommitted, watch, log }: BackendParts): Backend {
+  const file = join(config.stateDir, "registry.db");
+  const isNew = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  const store = openSqliteStore(file, settings, now, { onCommitted });
+  // An operator who lost one is to see it: names come back by themselves, but nothing else does.
+  if (isNew) log.info(`${file} is new: it has no created tokens and no names kept for anybody`);
   const { audit, generation, grantOf, touch } = store;
   const tokenTable = createSqlTokenTable(store.sql, audit, watch);
   return {
-    store,
+    store: tellingOfFaults(store, log),
     tokenTable,
     audit,
     generation,

@@ -17,6 +17,8 @@ export interface CopyingStore {
 }
 
 const prefix = "backup-";
+/** What is left of a process that was killed in the middle: its own, and the store's. */
+const remains = /^(backup|\.restore)-/;
 
 /** Copies on their way in or out pass through files in `directory` that only its owner may read, and that are gone afterwards. */
 export async function openBackupFiles(directory: string, store: CopyingStore): Promise<BackupPort> {
@@ -62,10 +64,9 @@ export async function openBackupFiles(directory: string, store: CopyingStore): P
   };
 }
 
-/** Of a process that was killed in the middle. */
 async function removeRemains(directory: string): Promise<void> {
-  const remains = (await readdir(directory)).filter((name) => name.startsWith(prefix));
-  for (const name of remains) await rm(join(directory, name), { recursive: true, force: true });
+  const left = (await readdir(directory)).filter((name) => remains.test(name));
+  for (const name of left) await rm(join(directory, name), { recursive: true, force: true });
 }
 
 function isFull(fault: unknown): boolean {

@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -25,7 +26,7 @@ export function readIfThere(file: string): string | undefined {
   }
 }
 
-/** The text of `file`; `make` supplies it on the first start. Two starts at once end with the same text. */
+/** The text of `file`; `make` supplies it on the first start. Two starts at once end with the same text. Throws `unreadable-file` or `unwritable-file`. */
 export function readOrCreate(file: string, mode: number, make: () => string): string {
   const known = readIfThere(file);
   if (known !== undefined) return known;
@@ -47,12 +48,22 @@ export function replaceFile(file: string, mode: number, text: string): void {
 
 function writeDraft(file: string, mode: number, text: string): string {
   const draft = `${file}.${randomBytes(6).toString("hex")}`;
-  const descriptor = openSync(draft, "wx", mode);
+  try {
+    writeNew(draft, mode, text);
+    return draft;
+  } catch (cause) {
+    rmSync(draft, { force: true });
+    const mend = "is there room on its disk, and may this user write there?";
+    throw new BerthError("unwritable-file", `cannot write ${file} (${mend})`, { who: file, cause });
+  }
+}
+
+function writeNew(file: string, mode: number, text: string): void {
+  const descriptor = openSync(file, "wx", mode);
   try {
     writeSync(descriptor, text);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
-  return draft;
 }

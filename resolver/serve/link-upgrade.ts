@@ -2,8 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 
 import { BerthError } from "../../shared/errors.ts";
-
-export const linkProtocol = "berth.link.1";
+import { checkLinkProtocol } from "../link-protocol.ts";
 
 /** Whether this is a request for a link; any other upgrade (curl asks for h2c) is ignored and answered as the request it is. */
 export function isLinkRequest({ headers, url }: IncomingMessage): boolean {
@@ -14,9 +13,7 @@ export function isLinkRequest({ headers, url }: IncomingMessage): boolean {
 /** Throws a BerthError `not-found` or `bad-link-request` for what no key or token could open. */
 export function checkLinkRequest(request: IncomingMessage): void {
   if (!isLinkRequest(request)) throw new BerthError("not-found", "no link is served at this path");
-  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-  if (offered.includes(linkProtocol)) return;
-  throw new BerthError("bad-link-request", `a link needs "sec-websocket-protocol: ${linkProtocol}"`);
+  checkLinkProtocol(request.headers["sec-websocket-protocol"]);
 }
 
 /** Answers in place of the upgrade, and ends the connection: `lingerMs` later at the latest, whatever the client does. */

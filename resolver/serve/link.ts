@@ -3,6 +3,7 @@ import type { WebSocket } from "ws";
 import type { PushReply } from "../../shared/binding.ts";
 import { BerthError, describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import { type Closing, closing } from "../link-protocol.ts";
 
 /** What a link was opened for: a host's process, with the token it showed. `lease` is what was granted, in seconds. */
 export interface Bound {
@@ -12,19 +13,6 @@ export interface Bound {
   generation: string;
   lease: number;
 }
-
-/** Close codes are part of the protocol: docs/protocol.md says what an agent does about each. */
-export const closing = {
-  superseded: [4409, "push the whole set"],
-  replaced: [4409, "another link of this host was opened"],
-  token: [4401, "the token was revoked or has expired"],
-  idle: [1001, "no ping for three leases"],
-  shutdown: [1001, "the resolver is going away"],
-  unknownMessage: [1003, "send ping"],
-  flood: [1008, "too many frames"],
-  failed: [1011, "the lease could not be prolonged"],
-} as const;
-type Closing = (typeof closing)[keyof typeof closing];
 
 export interface LinkParts {
   /** Prolongs the lease; false when the process the link is bound to does not speak for the host any more. */

@@ -4,8 +4,9 @@ import { type WebSocket, WebSocketServer } from "ws";
 
 import type { PushReply } from "../../shared/binding.ts";
 import { BerthError, describeFault } from "../../shared/errors.ts";
-import { type Bound, closing, createLink, type Link, type LinkParts } from "./link.ts";
-import { checkLinkRequest, isLinkRequest, linkProtocol, refuseUpgrade } from "./link-upgrade.ts";
+import { closing, linkProtocol } from "../link-protocol.ts";
+import { type Bound, createLink, type Link, type LinkParts } from "./link.ts";
+import { checkLinkRequest, isLinkRequest, refuseUpgrade } from "./link-upgrade.ts";
 
 export interface LinkServerParts extends Pick<LinkParts, "ping" | "log"> {
   /** Judges the request for a link as a renewal is judged. A BerthError it throws becomes the reply in place of the upgrade. */

@@ -1,9 +1,9 @@
-import { BerthError } from "../../shared/errors.ts";
 import type { AuditLog } from "../audit.ts";
 import { auditStatements, createSqlAudit } from "./sql-audit.ts";
 import { openDatabase } from "./sqlite-database.ts";
+import { unusable } from "./sqlite-problems.ts";
 
-/** The audit record in a file of its own, for a resolver whose registry is elsewhere. Throws a BerthError `bad-database`. */
+/** The audit record in a file of its own, for a resolver whose registry is elsewhere. Throws a BerthError `bad-database` or `disk-full`. */
 export function openAuditFile(file: string): { audit: AuditLog; close(): void } {
   try {
     const { sql, handle } = openDatabase(file);
@@ -14,10 +14,6 @@ export function openAuditFile(file: string): { audit: AuditLog; close(): void } 
     }
     return { audit: createSqlAudit(sql), close: () => handle.close() };
   } catch (cause) {
-    const mend = "another resolver may be using it, or it is damaged; stop the other, or move it away";
-    throw new BerthError("bad-database", `cannot use the audit record ${file} (${mend})`, {
-      who: file,
-      cause,
-    });
+    throw unusable("audit record", file, cause);
   }
 }

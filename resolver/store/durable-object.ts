@@ -1,37 +1,70 @@
 import { DurableObject } from "cloudflare:workers";
 
+import type { AuditEntry } from "../../shared/audit.ts";
 import type { Delta, Push, Renewal, Turn } from "../../shared/binding.ts";
-import { createLog } from "../../shared/log.ts";
+import { changesPath } from "../../shared/changes.ts";
+import { describeFault } from "../../shared/errors.ts";
+import { createLog, type Log } from "../../shared/log.ts";
 import { type Name, parseName } from "../../shared/name.ts";
 import type { HostList, NameList, ServiceList } from "../../shared/registry-views.ts";
 import type { Access } from "../access.ts";
+import type { AuditLog, ChangeRecorder, NewAuditEntry } from "../audit.ts";
+import type { ChangeLog } from "../change-log.ts";
+import type { Change } from "../changes.ts";
+import { grantOf } from "../plan.ts";
 import { Registry } from "../registry.ts";
+import type { LinkRequest } from "../routes/link.ts";
 import { standardSettings } from "../settings.ts";
 import type { BindingStore, ReleaseOutcome, TurnOutcome, WithdrawOutcome } from "../store.ts";
+import { type TokenRecord, type TokenTable, TokenWatch } from "../token-table.ts";
+import { createObjectFeed } from "../worker/object-feed.ts";
+import { ObjectLinks } from "../worker/object-links.ts";
+import { decodeAsked, linkPath } from "../worker/registry-client.ts";
 import type { Env } from "../worker.ts";
 import { createZone } from "../zone/compiled-zone.ts";
 import type { ZoneView } from "../zone/zone.ts";
+import { createLinkedLeases, type LinkedLeases } from "./linked-leases.ts";
 import { storeOver } from "./memory.ts";
 import { makeGeneration, sha256Hex } from "./node-crypto.ts";
 import { Publication } from "./publication.ts";
 import { migrate, objectSteps, registrySteps } from "./schema.ts";
 import { settleUnder } from "./settled.ts";
 import type { Sql, SqlValue } from "./sql.ts";
+import { createSqlAudit } from "./sql-audit.ts";
+import { createStoredChanges } from "./sql-changes.ts";
 import { createSqlLeases } from "./sql-leases.ts";
 import { createSqlTables } from "./sql-tables.ts";
+import { createSqlTokenTable } from "./sql-token-table.ts";
 
 /** An alarm later than this was held up by the platform, not by the hosts. */
 const overdueGraceMs = 5000;
-const publishRetryMs = 1000;
+/** Leases are looked at no more often, however they end. */
+const betweenSweepsMs = 1000;
+/** Writing the copy may hold up the next sweep no longer; it goes on meanwhile. */
+const publishWaitMs = 1000;
 
-/** The one writer of a zone on Workers: BindingStore's methods as RPC, lapses by alarm, and the copy in Workers KV kept after it. */
+/**
+ * The one writer of a zone on Workers: BindingStore's methods, tokens and the audit record as RPC; links and the change feed by fetch;
+ * lapses by alarm; and the copy in Workers KV kept after it all. It forgets its memory whenever nobody asks for a while.
+ */
 export class RegistryObject extends DurableObject<Env> implements BindingStore {
   /** Rows read and written since the object woke up: what the platform bills. */
   readonly rows = { read: 0, written: 0 };
+  private readonly log: Log;
   private readonly tables;
+  private readonly leases: LinkedLeases;
   private readonly registry: Registry;
   private readonly store: BindingStore;
+  private readonly tokens: TokenTable;
+  private readonly audit: AuditLog & ChangeRecorder;
   private readonly publication: Publication;
+  private readonly links: ObjectLinks;
+  private readonly watch: TokenWatch;
+  private readonly changes;
+  private changeLog: ChangeLog | undefined;
+  private feed: ReturnType<typeof createObjectFeed> | undefined;
+  private generation: string;
+  private sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -39,22 +72,44 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     const steps = registrySteps.map((step, index) => [...step, ...(objectSteps[index] ?? [])]);
     migrate(sql, "the registry object", steps, Date.now());
     const settings = standardSettings(parseName(env.BERTH_ZONE));
-    const log = createLog("registry", "info", (line) => console.log(line));
-    this.tables = createSqlTables(sql);
-    const zone = createZone(this.tables, settings);
-    this.publication = new Publication(sql, zone, env.ZONE, log);
+    this.log = createLog("registry", "info", (line) => console.log(line));
+    const tables = createSqlTables(sql);
+    this.tables = tables;
+    const stored = createSqlLeases(sql, makeGeneration);
+    this.links = new ObjectLinks({
+      sockets: state,
+      grantFor: ({ hostId, epoch, generation }) =>
+        generation === stored.generation() ? grantOf(tables, hostId, epoch) : undefined,
+      settle: (sign) => this.leases.settle(sign),
+      now: Date.now,
+      log: this.log,
+    });
+    this.leases = createLinkedLeases(stored, (hostId) => this.links.signs(hostId));
+    this.generation = stored.generation();
+    this.audit = createSqlAudit(sql);
+    this.watch = new TokenWatch(this.log);
+    this.watch.onRevoked((tokenId) => this.links.closeToken(tokenId));
+    this.tokens = createSqlTokenTable(sql, this.audit, this.watch);
+    this.changes = createStoredChanges(sql);
+    const zone = createZone(tables, settings);
+    const serial = () => tables.counters().serial;
+    this.publication = new Publication({ sql, zone, copy: env.ZONE, serial, now: Date.now, log: this.log });
     this.registry = new Registry({
-      tables: this.tables,
-      leases: createSqlLeases(sql, makeGeneration),
+      tables,
+      leases: this.leases,
       zone,
       settings,
       now: Date.now,
       digest: sha256Hex,
       overdueGrace: overdueGraceMs,
-      observeOwners: (owners) => this.publication.note(owners, this.tables.counters().revision),
+      observeOwners: (owners) => this.publication.note(owners, tables.counters().revision),
+      audit: this.audit,
+      onCommitted: (change) => this.committed(change),
     });
-    this.store = storeOver(this.registry, this.tables, settings);
+    this.store = storeOver(this.registry, tables, settings);
     settleUnder(sql, this.registry, settings);
+    // Those of a life that is over, such as one whose storage was lost.
+    this.links.checkAll();
   }
 
   push(hostId: string, push: Push, access: Access): Promise<TurnOutcome> {
@@ -93,10 +148,91 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     return this.thenSetAlarm(this.store.read(owner));
   }
 
+  async findToken(id: string): Promise<TokenRecord | undefined> {
+    return this.tokens.find(id);
+  }
+
+  async listTokens(): Promise<TokenRecord[]> {
+    return this.tokens.list();
+  }
+
+  async putToken(record: TokenRecord, entry: NewAuditEntry): Promise<void> {
+    return this.tokens.put(record, entry);
+  }
+
+  /** Its links are closed with it. */
+  revokeToken(id: string, now: number, entry: NewAuditEntry): Promise<boolean> {
+    return this.thenSetAlarm(this.tokens.revoke(id, now, entry));
+  }
+
+  async recordAudit(entries: NewAuditEntry[]): Promise<void> {
+    return this.audit.record(entries);
+  }
+
+  async listAudit(limit: number, before?: number): Promise<AuditEntry[]> {
+    return this.audit.list(limit, before);
+  }
+
+  /** Only the Worker can reach this, and it has judged token and signature. */
+  override async fetch(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (pathname === linkPath) return this.openLink(decodeAsked<LinkRequest>(request));
+    if (pathname === changesPath) return this.openFeed(request, decodeAsked<Access>(request));
+    return new Response(null, { status: 404 });
+  }
+
   override async alarm(): Promise<void> {
-    this.registry.lapse();
-    await this.publication.publish(this.tables.counters().serial);
-    await this.setAlarm(publishRetryMs);
+    this.sweptAt = Date.now();
+    this.links.closeExpired();
+    this.nextLapse();
+    await atMost(publishWaitMs, this.publication.publish());
+    await this.setAlarm();
+  }
+
+  override webSocketMessage(socket: WebSocket): Promise<void> {
+    return this.thenSetAlarm(this.links.heard(socket));
+  }
+
+  override webSocketClose(socket: WebSocket): Promise<void> {
+    return this.thenSetAlarm(this.links.closed(socket));
+  }
+
+  override webSocketError(socket: WebSocket): Promise<void> {
+    return this.thenSetAlarm(this.links.closed(socket));
+  }
+
+  /** Judged as a renewal, and opened in the same step: nobody's turn comes in between. */
+  private async openLink({ hostId, renewal, access }: LinkRequest): Promise<Response> {
+    const outcome = this.registry.renew(hostId, renewal, access);
+    if (outcome.kind !== "accepted") return this.thenSetAlarm(Response.json(outcome));
+    const { tokenId, expiresAt } = access;
+    const { epoch, generation } = renewal;
+    const { lease } = outcome.reply;
+    const expiry = expiresAt === undefined ? {} : { expiresAt };
+    const webSocket = this.links.open({ hostId, epoch, generation, tokenId, lease, ...expiry });
+    return this.thenSetAlarm(new Response(null, { status: 101, webSocket }));
+  }
+
+  private openFeed(request: Request, access: Access): Response | Promise<Response> {
+    this.changeLog ??= this.changes.load(this.leases.generation(), this.tables.counters().revision);
+    this.feed ??= createObjectFeed({
+      changes: this.changeLog,
+      services: (names) => this.services(names),
+      watch: this.watch,
+      log: this.log,
+    });
+    return this.feed(request, access);
+  }
+
+  /** In the same breath as the change: the platform writes both or neither. */
+  private committed(change: Change): void {
+    this.changes.note(change);
+    const generation = this.leases.generation();
+    if (this.changeLog?.generation === generation) this.changeLog.note(change);
+    else this.changeLog?.restart(generation, change.revision);
+    if (this.generation === generation) this.links.hostsChanged(change.hosts);
+    else this.links.checkAll();
+    this.generation = generation;
   }
 
   /** After every call, reads too: each can be what notices a lapse, and its names have to leave the copy as well. */
@@ -106,15 +242,31 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     return result;
   }
 
-  /** The next lapse or end of a hold, or the copy's arrears. An alarm already set for an earlier moment stays: it costs no write and finds nothing due. */
-  private async setAlarm(publishDelayMs = 0): Promise<void> {
-    const nextLapse = this.registry.lapse() ?? Number.POSITIVE_INFINITY;
-    const nextPublish = this.publication.isPending() ? Date.now() + publishDelayMs : Number.POSITIVE_INFINITY;
-    const at = Math.min(nextLapse, nextPublish);
+  /** The next lapse or end of a hold or of a token behind a link, or the copy's arrears. An alarm already set for an earlier moment stays: it costs no write and finds nothing due. */
+  private async setAlarm(): Promise<void> {
+    const nextSweep = Math.max(this.nextLapse(), this.sweptAt + betweenSweepsMs);
+    const at = Math.min(nextSweep, this.publication.dueAt(), this.links.nextExpiry());
     if (!Number.isFinite(at)) return;
     const set = await this.ctx.storage.getAlarm();
     if (set === null || set > at) await this.ctx.storage.setAlarm(at);
   }
+
+  /** What cannot be written now is tried again: an alarm that fails six times is never heard of again. */
+  private nextLapse(): number {
+    try {
+      return this.registry.lapse() ?? Number.POSITIVE_INFINITY;
+    } catch (fault) {
+      this.log.error(`cannot remove lapsed hosts: ${describeFault(fault)}`);
+      return Date.now() + betweenSweepsMs;
+    }
+  }
+}
+
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const { promise: isOver, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, isOver]);
+  clearTimeout(timer);
 }
 
 function sqlOver(storage: DurableObjectStorage, rows: { read: number; written: number }): Sql {

@@ -1,5 +1,7 @@
 import { standardSettings } from "../settings.ts";
+import { modelRuns } from "../testing/model-runs.ts";
 import { zone } from "./contract/builders.ts";
+import { describeModel } from "./contract/model.ts";
 import { describeStore } from "./contract.ts";
 import { createMemoryStore } from "./memory.ts";
 
@@ -15,3 +17,5 @@ async function makeMemoryStore() {
 }
 
 describeStore("memory", makeMemoryStore, { restart: "it lasts as long as the process" });
+
+describeModel("memory", makeMemoryStore, modelRuns(100));

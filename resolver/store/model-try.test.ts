@@ -15,5 +15,9 @@ describeModel(
       restart: undefined,
     };
   },
-  { runs: Number(process.env.BERTH_MODEL_RUNS ?? 50), length: Number(process.env.BERTH_MODEL_LENGTH ?? 40), ...(process.env.BERTH_MODEL_SEED ? { seed: Number(process.env.BERTH_MODEL_SEED) } : {}) },
+  {
+    runs: Number(process.env.BERTH_MODEL_RUNS ?? 50),
+    length: Number(process.env.BERTH_MODEL_LENGTH ?? 40),
+    ...(process.env.BERTH_MODEL_SEED ? { seed: Number(process.env.BERTH_MODEL_SEED) } : {}),
+  },
 );

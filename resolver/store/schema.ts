@@ -2,6 +2,7 @@ import { BerthError } from "../../shared/errors.ts";
 import { repackClaims } from "./schema-claims.ts";
 import type { Sql } from "./sql.ts";
 import { auditStatements } from "./sql-audit.ts";
+import { changesStatements } from "./sql-changes.ts";
 import { tokenTableStatements } from "./sql-token-table.ts";
 
 /** One statement, or what SQL alone cannot express. `now` in milliseconds of the registry's clock. */
@@ -71,6 +72,9 @@ export const objectSteps: SchemaSteps = [
       (SELECT json_extract(record, '$.epoch') FROM hosts WHERE hosts.host_id = leases.host_id), 0)`,
     // The last turn of hosts that are gone.
     "CREATE TABLE turns (host_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, epoch INTEGER NOT NULL) WITHOUT ROWID",
+    // When the copy was written last, in milliseconds.
+    "ALTER TABLE registry ADD COLUMN copied_at INTEGER",
+    ...changesStatements,
   ],
 ];
 

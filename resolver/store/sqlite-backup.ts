@@ -3,13 +3,14 @@ import { closeSync, openSync, renameSync, rmSync } from "node:fs";
 import { backup, DatabaseSync } from "node:sqlite";
 
 import { BerthError } from "../../shared/errors.ts";
+import { isNoRoom, unusable } from "./sqlite-problems.ts";
 
 /** Pages copied without a pause for requests: 4 MiB. */
 const pagesAtOnce = 1024;
 
 /**
  * Writes what the database holds now to `target`, one whole SQLite file, while pushes and answers go on. What was at `target` stays until
- * the new one is complete. Throws a BerthError `backup-failed`.
+ * the new one is complete. Throws a BerthError `backup-failed`, or `disk-full`.
  */
 export async function backupDatabase(handle: DatabaseSync, target: string): Promise<void> {
   const partial = `${target}.${randomBytes(6).toString("hex")}.partial`;
@@ -21,6 +22,7 @@ export async function backupDatabase(handle: DatabaseSync, target: string): Prom
     renameSync(partial, target);
   } catch (cause) {
     rmSync(partial, { force: true });
+    if (isNoRoom(cause)) throw unusable("backup", target, cause);
     throw new BerthError("backup-failed", `the backup cannot be written to ${target}`, {
       who: target,
       cause,

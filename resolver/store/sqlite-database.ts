@@ -1,8 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-import { BerthError } from "../../shared/errors.ts";
 import type { Sql } from "./sql.ts";
+import { namedFault } from "./sqlite-problems.ts";
 
 /** One open SQLite file of berth's. */
 export interface SqliteDatabase {
@@ -21,10 +21,11 @@ export function openDatabase(file: string): SqliteDatabase {
   const handle = new DatabaseSync(file);
   try {
     const sql = sqlOver(handle, file);
+    // A second resolver on the same file would serve a zone that its own memory knows nothing of: it has to fail, not to wait. First of
+    // all, so that the lock is taken by the first read; set later, it would come with the first write, and need shared memory till then.
+    sql.run("PRAGMA locking_mode = EXCLUSIVE");
     sql.run("PRAGMA journal_mode = WAL");
     sql.run("PRAGMA synchronous = FULL");
-    // A second resolver on the same file would serve a zone that its own memory knows nothing of: it has to fail, not to wait.
-    sql.run("PRAGMA locking_mode = EXCLUSIVE");
     sql.run(`PRAGMA cache_size = -${cacheKib}`);
     // A page that was overwritten is to be found out when it is read, not by what follows from it.
     sql.run("PRAGMA cell_size_check = ON");
@@ -33,6 +34,12 @@ export function openDatabase(file: string): SqliteDatabase {
     handle.close();
     throw fault;
   }
+}
+
+/** A database that goes with the process, for what only has to be compact. */
+export function openMemoryDatabase(): SqliteDatabase {
+  const handle = new DatabaseSync(":memory:");
+  return { sql: sqlOver(handle, "the registry in memory"), handle };
 }
 
 function sqlOver(handle: DatabaseSync, file: string): Sql {
@@ -76,43 +83,4 @@ function inTransaction<T>(
     }
     throw fault;
   }
-}
-
-/** SQLite's primary result codes (https://www.sqlite.org/rescode.html); undefined for those that are nobody's to mend. */
-function namedFault(cause: unknown, file: string): BerthError | undefined {
-  if (!(cause instanceof Error) || !("errcode" in cause)) return undefined;
-  switch (Number(cause.errcode) & 0xff) {
-    case 13:
-      return new BerthError(
-        "disk-full",
-        `there is no room left for ${file}; free some, nothing was written`,
-        {
-          who: file,
-          retryable: true,
-          cause,
-        },
-      );
-    // SQLITE_READONLY: a file system that failed is often read-only from then on.
-    case 8:
-    case 10:
-      return new BerthError("store-unavailable", `the registry file ${file} cannot be read or written`, {
-        who: file,
-        retryable: true,
-        cause,
-      });
-    case 11:
-    case 26:
-      return damaged(file, cause);
-    default:
-      return undefined;
-  }
-}
-
-/** What a person has to do about a file that is no database, or no longer one. */
-export function damaged(file: string, cause?: unknown): BerthError {
-  const mend = "stop the resolver, move the file away, start it and restore a backup with berth restore";
-  return new BerthError("bad-database", `the registry file ${file} is damaged (${mend})`, {
-    who: file,
-    cause,
-  });
 }

@@ -9,6 +9,7 @@ import { migrate, registrySteps } from "./schema.ts";
 import type { Sql } from "./sql.ts";
 import { createSqlHolds } from "./sql-holds.ts";
 import { openDatabase } from "./sqlite-database.ts";
+import { isNoRoom, unusable } from "./sqlite-problems.ts";
 
 /** A backup, opened to be read. */
 export interface Backup {
@@ -45,6 +46,7 @@ export function openBackup(backup: string, beside: string, now: number): Backup 
     }
   } catch (cause) {
     remove();
+    if (isNoRoom(cause)) throw unusable("copy of the backup in", directory, cause);
     if (cause instanceof BerthError && ["newer-schema", "disk-full"].includes(cause.code)) throw cause;
     const message = `${backup} is not a whole backup of a berth registry; make one with berth backup`;
     throw new BerthError("bad-backup", message, { who: backup, cause });

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { parseName } from "../../shared/name.ts";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import { standardSettings } from "../settings.ts";
+import { modelRuns } from "../testing/model-runs.ts";
 import {
   accepted,
   binding,
@@ -17,6 +18,7 @@ import {
   TestHost,
   zone,
 } from "./contract/builders.ts";
+import { describeModel } from "./contract/model.ts";
 import { describeStore } from "./contract.ts";
 import { openSqliteStore, type SqliteStore } from "./sqlite.ts";
 
@@ -93,6 +95,20 @@ describeStore("SQLite", async () => {
   const { open, advance } = makeFile();
   return { store: open(), advance, restart: async () => open() };
 });
+
+let lastFile: ReturnType<typeof makeFile> | undefined;
+
+describeModel(
+  "SQLite",
+  async () => {
+    // One open file at a time, however many histories there are.
+    lastFile?.close();
+    const one = makeFile();
+    lastFile = one;
+    return { store: one.open(), advance: one.advance, restart: async () => one.open() };
+  },
+  modelRuns(12),
+);
 
 describe("a start on a file", () => {
   test("gives every host one fresh lease, whatever time has passed", async () => {

@@ -1,6 +1,5 @@
 import type { RestoreReport } from "../../shared/backup.ts";
 import type { PushReply } from "../../shared/binding.ts";
-import { BerthError } from "../../shared/errors.ts";
 import type { AuditLog, ChangeRecorder } from "../audit.ts";
 import { grantOf } from "../plan.ts";
 import type { Counters } from "../records.ts";
@@ -17,7 +16,8 @@ import type { Sql } from "./sql.ts";
 import { createSqlAudit } from "./sql-audit.ts";
 import { createSqlTables } from "./sql-tables.ts";
 import { backupDatabase } from "./sqlite-backup.ts";
-import { damaged, openDatabase, type SqliteDatabase } from "./sqlite-database.ts";
+import { openDatabase, type SqliteDatabase } from "./sqlite-database.ts";
+import { damaged, unusable } from "./sqlite-problems.ts";
 import { openBackup, restoreHolds } from "./sqlite-restore.ts";
 import { createVolatileLeases } from "./volatile-leases.ts";
 
@@ -34,7 +34,7 @@ export interface SqliteStore extends BindingStore {
   touch(hostId: string, epoch: number): boolean;
   /** Removes what lapsed; returns when to call again, in milliseconds of the clock. */
   lapse(): number | undefined;
-  /** Writes all of it to one file while pushes and answers go on. Throws a BerthError `backup-failed`. */
+  /** Writes all of it to one file while pushes and answers go on. Throws a BerthError `backup-failed`, or `disk-full`. */
   backup(file: string): Promise<void>;
   /**
    * Takes from a backup what agents cannot bring again: tokens, names kept for their owners, and the audit record. Hosts and bindings in
@@ -70,7 +70,7 @@ export function openSqliteStore(
     registry.resume();
   } catch (cause) {
     handle.close();
-    throw unusable(file, cause);
+    throw unusable("registry file", file, cause);
   }
   return {
     ...storeOver(registry, tables, settings),
@@ -113,18 +113,8 @@ function openRegistryFile(file: string, now: () => number): SqliteDatabase {
     return database;
   } catch (cause) {
     database?.handle.close();
-    throw unusable(file, cause);
+    throw unusable("registry file", file, cause);
   }
-}
-
-function unusable(file: string, cause: unknown): BerthError {
-  if (cause instanceof BerthError) return cause;
-  const mend =
-    "another resolver may be using it, or it is damaged; stop the other, or move it away, start and restore a backup with berth restore";
-  return new BerthError("bad-database", `cannot use the registry file ${file} (${mend})`, {
-    who: file,
-    cause,
-  });
 }
 
 function reportOn(sql: Sql, tables: Tables): RestoreReport {

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type EtcdCertificates, makeCertificates } from "./etcd-certificates.ts";
@@ -39,6 +40,8 @@ export type EtcdCluster = {
   stopAll(): Promise<void>;
   /** Starts those that do not run, and returns when all answer. */
   startAll(): Promise<void>;
+  /** Loses all that was ever written, as `stopAll` and an empty disk do; `startAll` begins anew. */
+  wipe(): Promise<void>;
   compact(revision: number): Promise<void>;
   /** Runs etcdctl (API 3) against the whole cluster, as root where there is authentication; returns its stdout. */
   etcdctl(args: string[]): Promise<string>;
@@ -168,6 +171,10 @@ function clusterOf(
       for (const index of ports.keys()) launch(index);
       await Promise.all([...ports.keys()].map(untilHealthy));
     },
+    async wipe() {
+      await Promise.all([...running.keys()].map(kill));
+      for (const index of ports.keys()) rmSync(memberDir(settings, index), { recursive: true, force: true });
+    },
     async compact(revision) {
       await etcdctl(["compact", `${revision}`]);
     },
@@ -190,12 +197,12 @@ function clusterOf(
 }
 
 function memberFlags(settings: Settings, index: number): string[] {
-  const { dir, ports, certificates, flags } = settings;
+  const { ports, certificates, flags } = settings;
   const own = ports[index] ?? { client: 0, peer: 0 };
   const [client, peer] = [urlOf(settings, own.client), urlOf(settings, own.peer)];
   const cluster = ports.map((port, n) => `m${n}=${urlOf(settings, port.peer)}`).join(",");
   return [
-    ...["--name", `m${index}`, "--data-dir", join(dir, `member-${index}`)],
+    ...["--name", `m${index}`, "--data-dir", memberDir(settings, index)],
     ...["--listen-client-urls", client, "--advertise-client-urls", client],
     ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
     ...["--initial-cluster", cluster, "--initial-cluster-state", "new"],
@@ -208,6 +215,10 @@ function memberFlags(settings: Settings, index: number): string[] {
     ...(certificates === undefined ? [] : certificateFlags(certificates, settings.isMutual)),
     ...flags,
   ];
+}
+
+function memberDir({ dir }: Settings, index: number): string {
+  return join(dir, `member-${index}`);
 }
 
 function certificateFlags({ caFile, certFile, keyFile }: EtcdCertificates, isMutual: boolean): string[] {

@@ -5,7 +5,7 @@ import type { DnsReply } from "../testbed/dns-reply.ts";
 import { until } from "../testbed/wait.ts";
 import { type DohAsker, type DohReply, startDohAsker } from "./doh-asker.ts";
 import { composeLabels, pageOf, serve } from "./pages.ts";
-import type { ResolverPart } from "./resolver-part.ts";
+import { pathWithToken, type ResolverPart } from "./resolver-part.ts";
 import { startWorker } from "./worker.ts";
 import { createWorld, engineOf, startAgent, type World } from "./world.ts";
 
@@ -54,7 +54,7 @@ describe("the zone, read by other people's clients", () => {
     const ask = (name: string, type: string): Promise<DnsReply> => {
       const { address, port, caFile } = world.resolver;
       const at = { server: address, port, caFile, tlsHostname: "localhost", netns: world.client.netns };
-      return query({ ...at, name, type, get });
+      return query({ ...at, path: pathWithToken(world.resolver), name, type, get });
     };
 
     it("reads the addresses of a service", async () => {
@@ -138,9 +138,10 @@ describe("the zone, read by other people's clients", () => {
   });
 
   it.each(["Node", "the Worker"])("leads curl --doh-url to the service, from %s", async (from) => {
-    const { url, caFile } = from === "Node" ? world.resolver : worker;
+    const resolver = from === "Node" ? world.resolver : worker;
+    const { url, caFile } = resolver;
     const page = `http://web.shop.berth.internal:${fixedPort}/`;
-    const dohUrl = `${url}/dns-query`;
+    const dohUrl = `${url}${pathWithToken(resolver)}`;
     const { netns } = world.client;
     expect(pageOf(await curlDoh({ url: page, dohUrl, caFile, netns }))).toBe("the shop");
     // CURLE_COULDNT_RESOLVE_HOST

@@ -24,6 +24,7 @@ export async function startDohAsker(place: { netns: string; resolver: ResolverPa
     join(import.meta.dirname, "doh-asker-main.ts"),
     socketPath,
     `${resolver.url}/dns-query`,
+    resolver.readerTokenFile,
   ];
   const env = { NODE_EXTRA_CA_CERTS: resolver.caFile };
   await Part.start({ name: "DoH client", argv, netns, env, ready: /asks/ });

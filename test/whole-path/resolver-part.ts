@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NetworkNode } from "../testbed/hosts.ts";
 import { berth, Part } from "./parts.ts";
@@ -11,12 +12,18 @@ export type ResolverPart = {
   caFile: string;
   agentTokenFile: string;
   readerTokenFile: string;
+  adminTokenFile: string;
   dir: string;
 };
 
 export type ResolverPlace = { dir: string; client: Pick<NetworkNode, "netns" | "address">; port?: number };
 
 const standardPort = 8053;
+
+/** Where a program that is told a URL and no header fields asks. */
+export function pathWithToken({ readerTokenFile }: Pick<ResolverPart, "readerTokenFile">): string {
+  return `/t/${encodeURIComponent(readFileSync(readerTokenFile, "utf8").trim())}/dns-query`;
+}
 
 /** The resolver on Node, reached by the container hosts over the network. */
 export async function startNodeResolver(place: ResolverPlace): Promise<ResolverPart> {
@@ -37,5 +44,6 @@ export function resolverFiles(dir: string) {
     caFile: join(dir, "tls", "ca.pem"),
     agentTokenFile: join(dir, "agent.token"),
     readerTokenFile: join(dir, "reader.token"),
+    adminTokenFile: join(dir, "admin.token"),
   };
 }

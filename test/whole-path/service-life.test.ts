@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { kdigHttps } from "../testbed/dns-clients.ts";
 import { until } from "../testbed/wait.ts";
 import { fetchAgain, pageOf, serve, untilPage } from "./pages.ts";
+import { pathWithToken } from "./resolver-part.ts";
 import { createWorld, engineOf, type World } from "./world.ts";
 
 describe.each(["node", "worker"] as const)("a service in a container, the resolver on %s", (runtime) => {
@@ -49,6 +50,7 @@ describe.each(["node", "worker"] as const)("a service in a container, the resolv
   async function expectNxdomainFromKdig(name: string): Promise<void> {
     const { address, port, caFile } = world.resolver;
     const at = { server: address, port, caFile, tlsHostname: address, netns: world.client.netns };
-    expect((await kdigHttps({ ...at, name, type: "A" })).status).toBe("NXDOMAIN");
+    const path = pathWithToken(world.resolver);
+    expect((await kdigHttps({ ...at, path, name, type: "A" })).status).toBe("NXDOMAIN");
   }
 });

@@ -1,3 +1,6 @@
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../testbed/wait.ts";
 import { composeLabels, pageOf, serve, untilPage } from "./pages.ts";
@@ -8,7 +11,7 @@ describe("two container hosts that call themselves the same", () => {
   let world: World;
 
   beforeAll(async () => {
-    world = await createWorld({ hosts: 2, agentFlags: ["--host-label", "rack"] });
+    world = await createWorld({ hosts: 2, agentFlags: ["--host-label", "rack", "--lease", "5"] });
   });
   afterAll(() => world?.close());
 
@@ -56,9 +59,37 @@ describe("two container hosts that call themselves the same", () => {
       return listed.length === 2 && listed;
     });
     for (const name of names) await untilPage(world, `http://${name}/`, name.split(".")[0] ?? "");
-    const labels = names.map((name) => name.split(".")[1]);
+    const labels = names.map((name) => name.split(".")[1] ?? "");
     expect(labels).toContain("rack");
-    expect(new Set(labels).size).toBe(2);
+    const suffixed = labels.find((label) => label !== "rack");
+    expect(suffixed).toMatch(/^rack-[a-z2-7]{6}$/);
+    const told = new RegExp(`another host has the label "rack", .* under "${suffixed}"; .*--host-label`);
+    expect(
+      world.agents.map(({ process }) => process.lines.some((line) => told.test(line))).toSorted(),
+    ).toEqual([false, true]);
+  });
+
+  it("and share a host key, because one was cloned, do not fight: one serves, the other says why not", async () => {
+    const [first, second] = world.agents;
+    if (first === undefined || second === undefined) return expect.fail("two agents");
+    await second.stop();
+    const states = [0, 1].map((index) => join(world.dir, `agent-${index}`, "state"));
+    const [original = "", clone = ""] = states;
+    copyFileSync(join(original, "host.key"), join(clone, "host.key"));
+    const seen = [first, second].map(({ isRunning, process }) => (isRunning ? process.lines.length : 0));
+    await second.start();
+    const told = /another process uses this host's key.*cloned machine.*remove host\.key/;
+    await until("one to say so", () => newLines().some((line) => told.test(line)));
+    // Four leases, in each of which they could take the host from each other.
+    await sleep(20_000);
+    const newest = newLines();
+    expect(newest.filter((line) => told.test(line))).toHaveLength(1);
+    expect(newest.filter((line) => /pushed \d+ bindings/.test(line)).length).toBeLessThanOrEqual(1);
+    expect(pageOf(await world.fetch("http://south.berth.internal/"))).toBe("south");
+
+    function newLines(): string[] {
+      return [first, second].flatMap((agent, index) => agent?.process.lines.slice(seen[index]) ?? []);
+    }
   });
 
   async function listNames(): Promise<string[]> {

@@ -15,6 +15,8 @@ export type Runtime = "node" | "worker" | "worker with an old copy";
 export type WorldOptions = {
   hosts?: number;
   runtime?: Runtime;
+  /** False for a test that starts its agents itself. */
+  hasAgents?: boolean;
   /** Further flags of every agent. */
   agentFlags?: string[];
   engine?: Pick<EngineOptions, "liveRestore" | "extraArgs">;
@@ -38,7 +40,7 @@ export type World = Hosts & {
 export const proxyAddress = "127.0.0.1:1080";
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
-  const { runtime = "node", agentFlags = [] } = options;
+  const { runtime = "node", hasAgents = true, agentFlags = [] } = options;
   const dir = makeTemporaryDir("berth-w-");
   const machines = await createHosts(options.hosts ?? 1, options.engine);
   const close = async () => {
@@ -49,7 +51,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     const { hosts, client } = machines;
     const place = { dir: join(dir.path, "resolver"), client };
     const resolver = await (runtime === "node" ? startNodeResolver(place) : startWorker(place, runtime));
-    const starting = hosts.map(({ netns, engine }, index) => {
+    const starting = (hasAgents ? hosts : []).map(({ netns, engine }, index) => {
       const agent = { netns, socket: engine.socketPath, dir: join(dir.path, `agent-${index}`), resolver };
       return startAgent(agent, agentFlags);
     });
@@ -96,7 +98,8 @@ export function agentFlags({ socket, dir, resolver }: AgentPlace): string[] {
   return ["--engine", `unix://${socket}`, "--resolver", resolver.url, ...files];
 }
 
-function startProxy(netns: string, { url, caFile }: ResolverPart): Promise<Part> {
-  const flags = ["--listen", proxyAddress, "--resolver", url, "--ca", caFile, "--outside", "deny"];
+function startProxy(netns: string, { url, caFile, readerTokenFile }: ResolverPart): Promise<Part> {
+  const resolver = ["--resolver", url, "--ca", caFile, "--token-file", readerTokenFile];
+  const flags = ["--listen", proxyAddress, ...resolver, "--outside", "deny"];
   return Part.start({ name: "proxy", argv: berth("proxy", ...flags), netns, ready: /SOCKS5 at/ });
 }

@@ -37,19 +37,23 @@ export function describeModel(
         forgetsTurns: spared.freshStart === undefined,
         ...(spared.lateLapse === undefined ? {} : { grace: 5000 }),
       };
-      const property = fc.asyncProperty(
-        histories(length, spared.patience === undefined),
-        async (steps) => {
-          const world = new World(await makeStore(), rules, spared.ticking?.byMs ?? 0);
-          for (const [index, step] of steps.entries()) await happen(world, step, index);
-        },
-      );
+      // Twice as long as it ticks, so that no lease ends but when a step lets it.
+      const driftMs = spared.ticking?.byMs ?? 0;
+      const pace = { driftMs, second: Math.max(1, Math.ceil(driftMs / 500)) };
+      const property = fc.asyncProperty(histories(length, spared.patience === undefined), async (steps) => {
+        const world = new World(await makeStore(), rules, pace);
+        for (const [index, step] of steps.entries()) await happen(world, step, index);
+      });
       await fc.assert(property, { numRuns: runs, ...(seed === undefined ? {} : { seed }) });
     });
   });
 }
 
-async function happen(world: World, step: { happen(world: World): Promise<void> }, index: number): Promise<void> {
+async function happen(
+  world: World,
+  step: { happen(world: World): Promise<void> },
+  index: number,
+): Promise<void> {
   try {
     await step.happen(world);
     await world.look();

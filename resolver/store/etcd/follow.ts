@@ -3,74 +3,135 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BerthError, describeFault } from "../../../shared/errors.ts";
 import type { Log } from "../../../shared/log.ts";
 import type { EtcdGateway } from "./gateway.ts";
-import { encode, type Keys, type Meta } from "./layout.ts";
+import type { Keys, Meta } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
+import { encode } from "./values.ts";
+import type { WatchEvent } from "./wire.ts";
 
-export interface FollowParts {
+export interface FollowerParts {
   gateway: EtcdGateway;
   keys: Keys;
   mirror: Mirror;
   /** Milliseconds since 1970: what the SOA's serial is first counted from. */
   wallClock: () => number;
+  /** Never the same twice. */
+  makeLife: () => string;
   log: Log;
   signal: AbortSignal;
 }
 
 const retryMs = 1000;
 
-/** Reads all that etcd holds into the mirror. Rejects with what the gateway says. */
-export async function readWhole({ gateway, keys, mirror, wallClock }: FollowParts): Promise<void> {
-  const { revision } = await gateway.range({ key: keys.meta });
-  const meta: Meta = { serialBase: Math.floor(wallClock() / 1000) - revision };
-  await gateway.txn({
-    compare: [{ key: keys.meta, is: "equal", createRevision: 0 }],
-    success: [{ kind: "put", key: keys.meta, value: encode(meta) }],
-  });
-  // Hosts' values are large and few, all others small and many; all as of one revision.
-  const small = { pageSize: 1000 };
-  const hosts = await gateway.range({ prefix: keys.hosts });
-  const before = await gateway.range(
-    { from: keys.prefix, to: keys.hosts },
-    { ...small, revision: hosts.revision },
-  );
-  const after = await gateway.range(
-    { from: `${keys.hosts}\x7f`, to: `${keys.prefix}\x7f` },
-    { ...small, revision: hosts.revision },
-  );
-  mirror.replace([...before.items, ...hosts.items, ...after.items], hosts.revision);
-}
+/** Keeps the mirror after etcd. */
+export class Follower {
+  readonly #parts: FollowerParts;
+  /** Of the watch that runs; absent while everything is read anew. */
+  #watching: AbortController | undefined;
 
-/**
- * Keeps the mirror after etcd until the signal aborts: watches from where the mirror is, and reads everything anew where the history has a
- * gap (compacted, or restored from a backup). Answers go on from what the mirror holds meanwhile.
- */
-export async function followEtcd(parts: FollowParts): Promise<void> {
-  const { gateway, keys, mirror, log, signal } = parts;
-  const listener = {
-    signal,
-    onEvents: (revision: number, events: Parameters<Mirror["apply"]>[0]) => mirror.apply(events, revision),
-    onProgress: (revision: number) => mirror.progress(revision),
-  };
-  while (!signal.aborted) {
-    try {
-      await gateway.watch({ prefix: keys.prefix }, mirror.revision + 1, listener);
-    } catch (fault) {
-      if (signal.aborted) return;
-      const isGap = fault instanceof BerthError && fault.code === "etcd-compacted";
-      log.warn(`${isGap ? "reading etcd anew" : "the watch of etcd ended"}: ${describeFault(fault)}`);
-      await rereadUntilDone(parts);
+  constructor(parts: FollowerParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads all that etcd holds, as often as it takes. Rejects with what trying again does not mend, and when the signal aborts. */
+  async readPatiently(): Promise<void> {
+    const { log, signal } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        signal.throwIfAborted();
+        return await this.#readWhole();
+      } catch (fault) {
+        if (signal.aborted || !(fault instanceof BerthError && fault.retryable)) throw fault;
+        if (attempt === 1) log.warn(`waiting for etcd: ${describeFault(fault)}`);
+        await this.#pause();
+      }
     }
   }
-}
 
-async function rereadUntilDone(parts: FollowParts): Promise<void> {
-  const { log, signal } = parts;
-  while (!signal.aborted) {
-    try {
-      return await readWhole(parts);
-    } catch (fault) {
-      log.warn(`cannot read etcd: ${describeFault(fault)}`);
-      await pause(retryMs, undefined, { signal }).catch(() => undefined);
+  /**
+   * Watches from where the mirror is until the signal aborts, and reads everything anew where the history has a gap (compacted, or restored
+   * from a backup). Answers go on from what the mirror holds meanwhile.
+   */
+  async run(): Promise<void> {
+    const { log, signal } = this.#parts;
+    while (!signal.aborted) {
+      try {
+        await this.#watch();
+      } catch (fault) {
+        if (signal.aborted) return;
+        const isGap = fault instanceof BerthError && fault.code === "etcd-compacted";
+        log.warn(`${isGap ? "reading etcd anew" : "the watch of etcd ended"}: ${describeFault(fault)}`);
+      }
+      await this.#rereadUntilDone();
     }
+  }
+
+  /**
+   * Has everything read anew unless `meta` is what the mirror knows. An etcd that was emptied and has come as far again since would else be
+   * taken for the old one: its revisions do not tell.
+   */
+  checkLife(meta: string | undefined): void {
+    const { mirror, log } = this.#parts;
+    if (this.#watching === undefined || mirror.isOfLife(meta)) return;
+    log.warn("etcd is another one than before, emptied or restored: reading it anew");
+    this.#watching.abort();
+  }
+
+  async #watch(): Promise<void> {
+    const { gateway, keys, mirror, signal } = this.#parts;
+    this.#watching = new AbortController();
+    const listener = {
+      signal: AbortSignal.any([signal, this.#watching.signal]),
+      onEvents: (revision: number, events: WatchEvent[]) => mirror.apply(events, revision),
+      onProgress: (revision: number) => mirror.progress(revision),
+    };
+    try {
+      await gateway.watch({ prefix: keys.prefix }, mirror.revision + 1, listener);
+    } finally {
+      this.#watching = undefined;
+    }
+  }
+
+  async #rereadUntilDone(): Promise<void> {
+    const { log, signal } = this.#parts;
+    while (!signal.aborted) {
+      try {
+        return await this.#readWhole();
+      } catch (fault) {
+        if (signal.aborted) return;
+        log.warn(`cannot read etcd: ${describeFault(fault)}`);
+        await this.#pause();
+      }
+    }
+  }
+
+  async #readWhole(): Promise<void> {
+    const { gateway, keys, mirror } = this.#parts;
+    await this.#beginLife();
+    // Hosts' values are large and few, all others small and many; all as of one revision. For each page etcd counts all keys that follow.
+    const hosts = await gateway.range({ prefix: keys.hosts }, { pageSize: 64 });
+    const { revision } = hosts;
+    const small = { pageSize: 10_000, revision };
+    const before = await gateway.range({ from: keys.prefix, to: keys.hosts }, small);
+    const after = await gateway.range({ from: `${keys.hosts}\x7f`, to: `${keys.prefix}\x7f` }, small);
+    mirror.replace([...before.items, ...hosts.items, ...after.items], revision);
+  }
+
+  /** The first resolver on an empty etcd says what is counted from: so that nothing goes back for those who saw another one here. */
+  async #beginLife(): Promise<void> {
+    const { gateway, keys, mirror, wallClock, makeLife } = this.#parts;
+    const { revision, items } = await gateway.range({ key: keys.meta });
+    if (items.length > 0) return;
+    const last = mirror.counters();
+    const serial = Math.max(Math.floor(wallClock() / 1000), last.serial + 1);
+    const revisionBase = last.revision === 0 ? 0 : Math.max(0, last.revision + 1 - revision);
+    const meta: Meta = { life: makeLife(), serialBase: serial - revision, revisionBase };
+    await gateway.txn({
+      compare: [{ key: keys.meta, is: "equal", createRevision: 0 }],
+      success: [{ kind: "put", key: keys.meta, value: encode(meta) }],
+    });
+  }
+
+  async #pause(): Promise<void> {
+    await pause(retryMs, undefined, { signal: this.#parts.signal }).catch(() => undefined);
   }
 }

@@ -2,7 +2,8 @@ import type { Name } from "../../../shared/name.ts";
 import type { Hold } from "../../records.ts";
 import type { SettledHold } from "../../settle.ts";
 import type { EtcdGateway } from "./gateway.ts";
-import { batchSize, encode, type Keys } from "./layout.ts";
+import { batchSize, type Keys } from "./layout.ts";
+import { encode } from "./values.ts";
 import type { Compare, Operation } from "./wire.ts";
 
 /** What the hold-keeper needs of the mirror. */
@@ -11,12 +12,20 @@ export interface HoldMirror {
   hold(name: Name): Hold | undefined;
   /** Resolves when the mirror has come so far that this is true. */
   until(isTrue: () => boolean): Promise<void>;
-  readonly revision: number;
+  /** etcd's revision up to which the mirror shows everything. */
+  revision(): number;
 }
 
 /** A push claims its names before it shows its bindings: a hold nobody serves yet is left alone for so long, in milliseconds. */
-const claimingMs = 15_000;
+const standardClaimingMs = 15_000;
 const maxRounds = 8;
+
+/** What a name's hold is to be, if it is still the one that was there when that was judged. */
+interface HoldChange {
+  name: Name;
+  hold: Hold | undefined;
+  modRevision: number;
+}
 
 /**
  * Brings the holds in etcd to what follows from the claims. Every resolver tries; each change is made on condition that the hold is still
@@ -27,13 +36,21 @@ export class HoldKeeper {
   readonly #keys: Keys;
   readonly #mirror: HoldMirror;
   readonly #now: () => number;
+  readonly #claimingMs: number;
   readonly #wanted = new Map<Name, Hold | undefined>();
   /** Names served since their hold came: when that ends, nothing has to be waited for. */
   readonly #served = new Set<Name>();
   /** Names held of late that nobody was seen to serve yet, and since when. */
   readonly #unserved = new Map<Name, number>();
 
-  constructor(gateway: EtcdGateway, keys: Keys, mirror: HoldMirror, now: () => number) {
+  constructor(
+    gateway: EtcdGateway,
+    keys: Keys,
+    mirror: HoldMirror,
+    now: () => number,
+    claimingMs = standardClaimingMs,
+  ) {
+    this.#claimingMs = claimingMs;
     this.#gateway = gateway;
     this.#keys = keys;
     this.#mirror = mirror;
@@ -66,27 +83,23 @@ export class HoldKeeper {
     for (let round = 0; round < maxRounds; round++) {
       const due = this.#due();
       if (due.length === 0) return;
-      // All of a batch or none: where others are at it too, smaller ones get through.
-      const size = Math.max(1, Math.floor(batchSize / 4 ** round));
-      for (let from = 0; from < due.length; from += size) await this.#commit(due.slice(from, from + size));
+      await this.#commitInBatches(due, round);
     }
   }
 
   /** Claims free names before the bindings are shown. What others claimed meanwhile is theirs. */
   async claim(holds: Hold[]): Promise<void> {
-    let open = holds;
-    for (let round = 0; round < maxRounds && open.length > 0; round++) {
-      const size = Math.max(1, Math.floor(batchSize / 4 ** round));
-      for (let from = 0; from < open.length; from += size) {
-        await this.#commit(open.slice(from, from + size).map((hold) => [hold.name, hold]));
-      }
-      open = open.filter(({ name }) => this.#mirror.hold(name) === undefined);
+    for (let round = 0; round < maxRounds; round++) {
+      const free = holds.filter(({ name }) => this.#mirror.hold(name) === undefined);
+      if (free.length === 0) return;
+      const changes = free.map((hold) => this.#change(hold.name, hold));
+      await this.#commitInBatches(changes, round);
     }
   }
 
-  /** Ends a hold, on an operator's word. */
-  async free(name: Name): Promise<void> {
-    await this.#commit([[name, undefined]]);
+  /** Ends a hold, on an operator's word. False when it is another one by now. */
+  free(name: Name): Promise<boolean> {
+    return this.#commit([this.#change(name, undefined)]);
   }
 
   #noteService(name: Name, held: Hold | undefined, isServed: boolean): void {
@@ -97,41 +110,48 @@ export class HoldKeeper {
     else if (!this.#unserved.has(name)) this.#unserved.set(name, this.#now());
   }
 
-  #due(): [Name, Hold | undefined][] {
-    const young = this.#now() - claimingMs;
-    return [...this.#wanted].filter(
+  #due(): HoldChange[] {
+    const young = this.#now() - this.#claimingMs;
+    const due = [...this.#wanted].filter(
       ([name]) => (this.#unserved.get(name) ?? Number.NEGATIVE_INFINITY) <= young,
     );
+    return due.map(([name, wanted]) => this.#change(name, wanted));
   }
 
-  async #commit(changes: [Name, Hold | undefined][]): Promise<void> {
-    const compare = changes.map(([name]): Compare => {
-      return { key: this.#keys.hold(name), is: "equal", modRevision: this.#mirror.holdRevision(name) };
+  #change(name: Name, hold: Hold | undefined): HoldChange {
+    return { name, hold, modRevision: this.#mirror.holdRevision(name) };
+  }
+
+  async #commitInBatches(changes: HoldChange[], round: number): Promise<void> {
+    // All of a batch or none: where others are at it too, smaller ones get through.
+    const size = Math.max(1, Math.floor(batchSize / 4 ** round));
+    for (let from = 0; from < changes.length; from += size)
+      await this.#commit(changes.slice(from, from + size));
+  }
+
+  /** All of it or nothing; in the mirror on return, or what was in its way. */
+  async #commit(changes: HoldChange[]): Promise<boolean> {
+    const compare = changes.map(({ name, modRevision }): Compare => {
+      return { key: this.#keys.hold(name), is: "equal", modRevision };
     });
-    const success = changes.map(([name, hold]): Operation => {
+    const success = changes.map(({ name, hold }): Operation => {
       const key = this.#keys.hold(name);
       return hold === undefined
         ? { kind: "delete", keys: { key } }
         : { kind: "put", key, value: encode(hold) };
     });
-    const failure = changes.map(
-      ([name]): Operation => ({ kind: "get", keys: { key: this.#keys.hold(name) } }),
-    );
-    const { succeeded, revision, replies } = await this.#gateway.txn({ compare, success, failure });
-    if (succeeded) return this.#mirror.until(() => this.#mirror.revision >= revision);
-    // Not up to the reply's revision: what happened last may be none of ours, and then nobody tells us of it.
-    const found = replies.map((reply) => (reply.kind === "get" ? (reply.items[0]?.modRevision ?? 0) : 0));
-    const newest = Math.max(...found);
-    const absent = changes.filter((_, index) => found[index] === 0).map(([name]) => name);
-    const isSeen = () => {
-      const at = this.#mirror.revision;
-      return at >= newest && (at > revision || absent.every((name) => this.#mirror.holdRevision(name) === 0));
-    };
-    await this.#mirror.until(isSeen);
+    const { succeeded, revision } = await this.#gateway.txn({ compare, success });
+    if (succeeded) await this.#mirror.until(() => this.#mirror.revision() >= revision);
+    // One of them at least is another one by now, as the mirror soon shows.
+    else
+      await this.#mirror.until(() =>
+        changes.some(({ name, modRevision }) => this.#mirror.holdRevision(name) !== modRevision),
+      );
+    return succeeded;
   }
 }
 
-export function sameHold(a: Hold | undefined, b: Hold | undefined): boolean {
+function sameHold(a: Hold | undefined, b: Hold | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const facts = ({ owner, hostId, hostLabel, tokenId, since, until }: Hold) =>
     JSON.stringify([owner, hostId, hostLabel, tokenId, since, until]);

@@ -1,16 +1,17 @@
-import { BerthError } from "../../../shared/errors.ts";
-import { isInZone, type Name } from "../../../shared/name.ts";
-import { hostsApex } from "../../../shared/reserved.ts";
-import { unfitness } from "../../fitness.ts";
+import type { Name } from "../../../shared/name.ts";
+import { changedClaim, sameBindings } from "../../apply.ts";
 import { grantHostLabel } from "../../grants.ts";
-import { asGranted } from "../../own-names.ts";
+import { asDeclared, asGranted } from "../../own-names.ts";
 import type { Plan } from "../../plan.ts";
-import type { Hold, HostRecord } from "../../records.ts";
+import type { Claim, HostRecord } from "../../records.ts";
 import type { RegistryParts } from "../../registry.ts";
+import { type Chunk, chunksOf, type Declaration } from "./chunks.ts";
+import { claimNames } from "./claim-names.ts";
 import type { EtcdGateway } from "./gateway.ts";
 import type { HoldKeeper } from "./hold-keeper.ts";
-import { batchSize, type Chunk, chunksOf, encode, type Head, type Keys } from "./layout.ts";
+import { batchSize, type Head, type Keys } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
+import { encode } from "./values.ts";
 import type { Compare, Operation } from "./wire.ts";
 
 /** Seconds a host's keys outlive its lease in etcd: the resolver that carries it ends it in time, another needs that long to take over. */
@@ -29,178 +30,150 @@ export interface WriterParts {
 }
 
 /**
- * Puts a host into etcd: label, names, chunks, and the head last, which is what makes the rest count. Returns etcd's revision of the head;
- * undefined when another resolver changed the host meanwhile: then it has to be judged anew.
+ * Puts a host into etcd: names, chunks, and the head with its label last, which is what makes the rest count. False when another resolver
+ * changed the host, or took the label, meanwhile: then it has to be judged anew. Resolves once the mirror shows what became of it.
  */
-export async function writeHost(parts: WriterParts, plan: Plan): Promise<number | undefined> {
-  const { host: planned, held, declared, turn } = plan;
-  const known = parts.mirror.heads.get(planned.hostId);
-  const keepsLease = known !== undefined && held?.lease === planned.lease;
-  const leaseId = keepsLease ? known.head.leaseId : await grantLease(parts, planned.lease);
-  const host = await claimLabel(parts, planned, leaseId);
-  let { chunks } = known?.head ?? { chunks: [] };
-  if (declared !== undefined || !keepsLease) {
-    const texts =
-      declared === undefined
-        ? heldChunks(parts, planned.hostId, chunks)
-        : chunksOf(declared.bindings, parts.registry.digest);
-    chunks = texts.map(({ hash }) => hash);
-    await claimNames(parts, host, plan);
-    await putChunks(parts, host.hostId, leaseId, keepsLease ? missing(parts, host.hostId, texts) : texts);
-  }
+export async function writeHost(parts: WriterParts, plan: Plan): Promise<boolean> {
+  const { mirror, registry } = parts;
+  const { declared, turn } = plan;
+  const { hostId } = plan.host;
+  const host = withFreeLabel(mirror, plan.host);
+  // As they are now, when the plan is made: whatever changes from here on fails the head.
+  const judged = {
+    headRevision: mirror.headRevision(hostId),
+    labelRevision: labelRevision(mirror, host.hostLabel),
+  };
+  const chunks = chunksOf(declarationsFor(parts, plan), registry.digest);
+  const leaseId = await leaseFor(parts, host);
+  if (declared !== undefined) await claimNames(parts, host, declared.bindings);
+  await putChunks(parts, hostId, leaseId, chunks);
   const { grantsRevision: _, ...record } = host;
-  const head: Head = { host: record, sequence: turn.sequence, chunks, carrier: parts.carrier, leaseId };
-  return putHead(parts, head, known?.modRevision ?? 0);
+  const hashes = chunks.map(({ hash }) => hash);
+  const head = { host: record, sequence: turn.sequence, chunks: hashes, carrier: parts.carrier, leaseId };
+  return putHead(parts, head, judged);
 }
 
 /** Removes all that etcd holds of a host. False when another resolver changed it meanwhile. */
 export async function removeHost(parts: WriterParts, hostId: string): Promise<boolean> {
   const { gateway, keys, mirror } = parts;
-  const known = mirror.heads.get(hostId);
-  if (known === undefined) return true;
-  const key = keys.head(hostId);
-  const { succeeded, revision, replies } = await gateway.txn({
-    compare: [{ key, is: "equal", modRevision: known.modRevision }],
-    success: [
-      { kind: "delete", keys: { prefix: keys.hostPrefix(hostId) } },
-      { kind: "delete", keys: { key: keys.label(known.head.host.hostLabel) } },
-      { kind: "put", key: keys.mark, value: "" },
-    ],
-    failure: [{ kind: "get", keys: { key } }],
-  });
-  await seen(parts, succeeded, revision, hostId, replies);
+  const modRevision = mirror.headRevision(hostId);
+  if (modRevision === 0) return true;
+  const label = mirror.heads.get(hostId)?.host.hostLabel;
+  const success: Operation[] = [
+    { kind: "delete", keys: { prefix: keys.hostPrefix(hostId) } },
+    { kind: "put", key: keys.mark, value: "" },
+  ];
+  if (label !== undefined && mirror.labels.get(label)?.hostId === hostId)
+    success.push({ kind: "delete", keys: { key: keys.label(label) } });
+  const compare: Compare[] = [{ key: keys.head(hostId), is: "equal", modRevision }];
+  const { succeeded, revision } = await gateway.txn({ compare, success });
+  await mirror.until(
+    succeeded ? () => mirror.revision >= revision : () => mirror.headRevision(hostId) !== modRevision,
+  );
   return succeeded;
 }
 
-async function grantLease({ gateway }: WriterParts, seconds: number): Promise<string> {
-  return (await gateway.grantLease(seconds + graceSeconds)).lease;
+interface JudgedRevisions {
+  headRevision: number;
+  labelRevision: number;
 }
 
-/** The label may be claimed by another resolver at the same moment, before any head tells of it. */
-async function claimLabel(parts: WriterParts, host: HostRecord, leaseId: string): Promise<HostRecord> {
-  const { gateway, keys, registry } = parts;
-  const taken = new Set<string>();
-  let { hostLabel } = host;
-  for (;;) {
-    const key = keys.label(hostLabel);
-    const put: Operation = { kind: "put", key, value: host.hostId, lease: leaseId };
-    const isFree: Compare = { key, is: "equal", createRevision: 0 };
-    const first = await gateway.txn({
-      compare: [isFree],
-      success: [put],
-      failure: [{ kind: "get", keys: { key } }],
+function labelRevision({ labels }: Mirror, label: string): number {
+  return labels.get(label)?.modRevision ?? 0;
+}
+
+/** A label can be another host's in etcd though the tables do not show it: of one that is there in part only. */
+function withFreeLabel({ labels }: Mirror, host: HostRecord): HostRecord {
+  const isTaken = (label: string) => (labels.get(label)?.hostId ?? host.hostId) !== host.hostId;
+  if (!isTaken(host.hostLabel)) return host;
+  return { ...host, hostLabel: grantHostLabel(host.declaredLabel, host.hostId, isTaken) };
+}
+
+/** What the plan brings, else what is held; each name with since when the host declares it. */
+function declarationsFor({ mirror, registry }: WriterParts, plan: Plan): Declaration[] {
+  const { tables, settings } = registry;
+  const { host, held, declared } = plan;
+  const known = plan.known ?? tables.claimsOfHost(host.hostId);
+  if (declared === undefined) {
+    return known.flatMap(({ since, bindings }) => {
+      const said = bindings.map((binding) => asDeclared(binding, held ?? host, settings.zone));
+      return said[0] === undefined ? [] : [{ name: said[0].name, since, bindings: said }];
     });
-    if (first.succeeded) break;
-    const [reply] = first.replies;
-    const item = reply?.kind === "get" ? reply.items[0] : undefined;
-    if (item?.value === host.hostId) {
-      if (item.lease === leaseId) break;
-      const isOurs: Compare = { key, is: "equal", value: host.hostId };
-      if ((await gateway.txn({ compare: [isOurs], success: [put] })).succeeded) break;
-      continue;
-    }
-    taken.add(hostLabel);
-    const isTaken = (label: string) =>
-      taken.has(label) || (registry.tables.hostOfLabel(label)?.hostId ?? host.hostId) !== host.hostId;
-    hostLabel = grantHostLabel(host.declaredLabel, host.hostId, isTaken);
   }
-  return { ...host, hostLabel };
-}
-
-/** Claims what nobody holds yet. A limited token's names wait until all its claims can be looked at together. */
-async function claimNames(parts: WriterParts, host: HostRecord, { declared }: Plan): Promise<void> {
-  if (declared === undefined || host.scope.maxBindings !== null) return;
-  const { tables, settings, now } = parts.registry;
-  const granted = declared.bindings.map((binding) => asGranted(binding, host, settings.zone));
-  const wanted: Hold[] = [];
-  for (const [name, bindings] of Map.groupBy(granted, (binding) => binding.name)) {
-    if (!isShared(settings.zone, name) || tables.hold(name) !== undefined) continue;
-    const claim = { hostId: host.hostId, name, since: 0, bindings };
-    if (unfitness(claim, host, settings) !== undefined) continue;
-    const merges = bindings.every(({ rule }) => rule === "label" || rule === "compose");
-    const { hostId, owner, hostLabel, tokenId } = host;
-    wanted.push({ name, owner, ...(merges ? {} : { hostId }), hostLabel, tokenId, since: Math.floor(now()) });
-  }
-  await parts.holds.claim(wanted);
-}
-
-function isShared(zone: Name, name: Name): boolean {
-  return isInZone(name, zone) && !isInZone(name, hostsApex(zone));
-}
-
-function heldChunks({ mirror }: WriterParts, hostId: string, hashes: string[]): Chunk[] {
-  const held = mirror.chunksOf(hostId);
-  return hashes.map((hash) => {
-    const text = held.get(hash);
-    if (text !== undefined) return { hash, text };
-    throw new BerthError("store-unavailable", `etcd holds only a part of host ${hostId}`, {
-      retryable: true,
-    });
+  const claims = new Map(known.map((claim) => [claim.name, claim]));
+  // Later than anything this resolver has seen; of what others write at the same moment the host id decides.
+  const next = mirror.counters().revision + 1;
+  return [...Map.groupBy(declared.bindings, ({ name }) => name)].map(([name, bindings]) => {
+    const granted = bindings.map((binding) => asGranted(binding, host, settings.zone));
+    return { name, bindings, since: sinceOf(claims, granted, host.hostId, next) };
   });
 }
 
-/** Those that etcd does not hold yet. */
-function missing({ mirror }: WriterParts, hostId: string, chunks: Chunk[]): Chunk[] {
-  const held = mirror.chunksOf(hostId);
-  return chunks.filter(({ hash }) => !held.has(hash));
+function sinceOf(
+  claims: Map<Name, Claim>,
+  bindings: Claim["bindings"],
+  hostId: string,
+  next: number,
+): number {
+  const before = claims.get(bindings[0]?.name as Name);
+  if (before !== undefined && sameBindings(before.bindings, bindings)) return before.since;
+  return changedClaim(before, { hostId, name: before?.name as Name, bindings, since: next }).since;
 }
 
-async function putChunks(
-  { gateway, keys }: WriterParts,
-  hostId: string,
-  lease: string,
-  chunks: Chunk[],
-): Promise<void> {
-  for (let from = 0; from < chunks.length; from += chunksPerRequest) {
-    const success = chunks
-      .slice(from, from + chunksPerRequest)
-      .map(
-        ({ hash, text }): Operation => ({ kind: "put", key: keys.chunk(hostId, hash), value: text, lease }),
-      );
+/** The lease the host is on, renewed; another one where it has none, lost it, or is granted another length. */
+async function leaseFor({ gateway, mirror }: WriterParts, host: HostRecord): Promise<string> {
+  const head = mirror.heads.get(host.hostId);
+  if (head?.host.lease === host.lease && (await gateway.keepLeaseAlive(head.leaseId)) !== undefined)
+    return head.leaseId;
+  return (await gateway.grantLease(host.lease + graceSeconds)).lease;
+}
+
+/** Those that are not there yet. */
+async function putChunks(parts: WriterParts, hostId: string, lease: string, chunks: Chunk[]): Promise<void> {
+  const { gateway, keys, mirror } = parts;
+  const there = mirror.hashesOn(hostId, lease);
+  const missing = chunks.filter(({ hash }) => !there.has(hash));
+  for (let from = 0; from < missing.length; from += chunksPerRequest) {
+    const success = missing.slice(from, from + chunksPerRequest).map(({ hash, text }): Operation => {
+      return { kind: "put", key: keys.chunk(hostId, lease, hash), value: text, lease };
+    });
     await gateway.txn({ success });
   }
 }
 
-/** On condition that the head is still the one that was judged. What it lists no longer goes with it. */
-async function putHead(parts: WriterParts, head: Head, modRevision: number): Promise<number | undefined> {
+/** On condition that head and label are still those that were judged. What the head lists no longer goes with it. */
+async function putHead(parts: WriterParts, head: Head, judged: JudgedRevisions): Promise<boolean> {
   const { gateway, keys, mirror } = parts;
   const { hostId, hostLabel } = head.host;
-  const key = keys.head(hostId);
-  const listed = new Set(head.chunks);
-  const stale = [...mirror.chunksOf(hostId).keys()].filter((hash) => !listed.has(hash));
-  const success: Operation[] = [{ kind: "put", key, value: encode(head), lease: head.leaseId }];
-  const before = mirror.heads.get(hostId)?.head.host.hostLabel;
-  if (before !== undefined && before !== hostLabel)
-    success.push({ kind: "delete", keys: { key: keys.label(before) } });
+  const compare: Compare[] = [
+    { key: keys.head(hostId), is: "equal", modRevision: judged.headRevision },
+    { key: keys.label(hostLabel), is: "equal", modRevision: judged.labelRevision },
+  ];
+  const { succeeded, revision } = await gateway.txn({ compare, success: headOperations(parts, head) });
+  // Of a condition that failed the mirror soon shows why.
+  const isOutdated = () =>
+    mirror.headRevision(hostId) !== judged.headRevision ||
+    labelRevision(mirror, hostLabel) !== judged.labelRevision;
+  await mirror.until(succeeded ? () => mirror.revision >= revision : isOutdated);
+  return succeeded;
+}
+
+function headOperations({ keys, mirror }: WriterParts, head: Head): Operation[] {
+  const { leaseId: lease, chunks } = head;
+  const { hostId, hostLabel } = head.host;
+  const operations: Operation[] = [
+    { kind: "put", key: keys.head(hostId), value: encode(head), lease },
+    // Stays when the head goes with its lease: a resolver that starts after that must not count from less.
+    { kind: "put", key: keys.mark, value: "" },
+  ];
+  if (mirror.labels.get(hostLabel)?.leaseId !== lease)
+    operations.push({ kind: "put", key: keys.label(hostLabel), value: hostId, lease });
+  const before = mirror.heads.get(hostId)?.host.hostLabel;
+  if (before !== undefined && before !== hostLabel && mirror.labels.get(before)?.hostId === hostId)
+    operations.push({ kind: "delete", keys: { key: keys.label(before) } });
   // Past the bound they stay until the next push: a chunk that no head lists counts for nothing.
-  for (const hash of stale.slice(0, batchSize - success.length))
-    success.push({ kind: "delete", keys: { key: keys.chunk(hostId, hash) } });
-  const { succeeded, revision, replies } = await gateway.txn({
-    compare: [{ key, is: "equal", modRevision }],
-    success,
-    failure: [{ kind: "get", keys: { key } }],
-  });
-  await seen(parts, succeeded, revision, hostId, replies);
-  return succeeded ? revision : undefined;
+  const stale = mirror.chunkKeysBeside(hostId, lease, new Set(chunks));
+  for (const key of stale.slice(0, batchSize - operations.length))
+    operations.push({ kind: "delete", keys: { key } });
+  return operations;
 }
-
-/** Waits until the mirror knows what the transaction did, or what was in its way. */
-async function seen(
-  { mirror }: WriterParts,
-  succeeded: boolean,
-  revision: number,
-  hostId: string,
-  replies: Awaited<ReturnType<EtcdGateway["txn"]>>["replies"],
-): Promise<void> {
-  const signal = AbortSignal.timeout(mirrorLimitMs);
-  if (succeeded) return mirror.until(() => mirror.revision >= revision, signal);
-  const [reply] = replies;
-  const found = reply?.kind === "get" ? reply.items[0]?.modRevision : undefined;
-  await mirror.until(
-    () => (found === undefined ? !mirror.heads.has(hostId) : mirror.revision >= found),
-    signal,
-  );
-}
-
-/** How long our own watch may lag behind what etcd has told us. */
-export const mirrorLimitMs = 5000;

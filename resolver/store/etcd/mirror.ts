@@ -1,18 +1,22 @@
+import { describeFault } from "../../../shared/errors.ts";
+import type { Log } from "../../../shared/log.ts";
 import type { Name } from "../../../shared/name.ts";
-import { applyStep, replaceHost } from "../../apply.ts";
-import { type Draft, unsettle } from "../../draft.ts";
-import { asGranted } from "../../own-names.ts";
 import type { Counters, Hold } from "../../records.ts";
 import type { RegistryParts } from "../../registry.ts";
 import type { TokenRecord } from "../../token-table.ts";
-import { bindingsOf, decode, type Head, type Keys, type Meta, placeOf } from "./layout.ts";
-import type { Item, WatchEvent } from "./wire.ts";
+import { type Declaration, declarationsOf } from "./chunks.ts";
+import { followNews } from "./follow-news.ts";
+import { type Head, type Keys, type Meta, type Place, placeOf } from "./layout.ts";
+import { unavailable } from "./unavailable.ts";
+import { parseChunk, parseHead, parseHold, parseMeta, parseToken } from "./values.ts";
+import { type Item, revisionOf, type WatchEvent } from "./wire.ts";
 
-/** What one look at etcd brought: what stands there now, and what is gone. */
-interface News {
+/** What one look at etcd changed. */
+export interface News {
   hosts: Set<string>;
   holds: Map<Name, Hold | undefined>;
-  tokens: Map<string, TokenRecord | undefined>;
+  /** Of tokens that are no longer good. */
+  revoked: Set<string>;
   changedAt: number;
   deletedAt: number;
 }
@@ -20,29 +24,40 @@ interface News {
 export interface MirrorParts {
   keys: Keys;
   registry: RegistryParts;
-  /** Called when a token came, changed or went. */
-  onToken(id: string, isRevoked: boolean): void;
+  /** Told once of each token that was revoked or is gone. */
+  onRevoked(tokenId: string): void;
+  /** Aborts when `until` has waited long enough for our own watch. */
+  patience(): AbortSignal;
+  log: Log;
 }
 
 /**
  * What this resolver knows of etcd, and the tables that follow from it. Every resolver applies the same events in the same order, so all
- * answer alike at the same revision. Nothing in here is changed but by what etcd says.
+ * answer alike at the same revision. Nothing in here is changed but by what etcd says. A value that is not as berth writes it is told in
+ * the log and left alone: what it stands for stays as it was.
  */
 export class Mirror {
   /** etcd's revision up to which everything is in the tables. */
   revision = 0;
-  /** The one of the last change to hosts or holds: what answers and lists follow from. */
-  changedAt = 0;
-  /** The one of the last key that went, and of the mark that tells of such. */
-  deletedAt = 0;
+  /** The one of the mark. */
   markRevision = 0;
-  readonly heads = new Map<string, { head: Head; modRevision: number }>();
+  readonly heads = new Map<string, Head>();
+  readonly labels = new Map<string, { hostId: string; leaseId: string | undefined; modRevision: number }>();
   readonly tokens = new Map<string, { record: TokenRecord; modRevision: number }>();
   readonly #parts: MirrorParts;
+  /** By host, then by lease and hash. */
   readonly #chunks = new Map<string, Map<string, string>>();
+  /** Also of what could not be understood: who writes over it has to know. */
+  readonly #headRevisions = new Map<string, number>();
   readonly #holdRevisions = new Map<Name, number>();
-  readonly #waiting = new Set<() => void>();
-  #meta: Meta = { serialBase: 0 };
+  /** Hosts with a chunk that is not there. */
+  readonly #broken = new Set<string>();
+  readonly #waiting = new Set<{ look: () => void; giveUp: (reason: unknown) => void }>();
+  /** The revision of the last change to hosts or holds: what answers and lists follow from. */
+  #changedAt = 0;
+  #deletedAt = 0;
+  #meta: Meta = { life: "", serialBase: 0, revisionBase: 0 };
+  #metaText: string | undefined;
 
   constructor(parts: MirrorParts) {
     this.#parts = parts;
@@ -50,6 +65,11 @@ export class Mirror {
 
   /** Takes everything below the prefix as of `revision`; what it does not hold is gone. For a start, and after a gap in the history. */
   replace(items: Item[], revision: number): void {
+    const { keys } = this.#parts;
+    const meta = items.find(({ key }) => key === keys.meta)?.value;
+    // An etcd that was emptied, or restored from an older backup, counts anew.
+    if (revision < this.revision || !this.isOfLife(meta))
+      this.#changedAt = this.#deletedAt = this.markRevision = this.revision = 0;
     const present = new Set(items.map(({ key }) => key));
     const gone = this.#keysHeld().filter((key) => !present.has(key));
     const events: WatchEvent[] = [
@@ -65,153 +85,205 @@ export class Mirror {
   }
 
   apply(events: WatchEvent[], revision: number): void {
-    const news: News = { hosts: new Set(), holds: new Map(), tokens: new Map(), changedAt: 0, deletedAt: 0 };
-    for (const event of events) this.#take(event, news);
-    this.changedAt = Math.max(this.changedAt, news.changedAt);
-    this.deletedAt = Math.max(this.deletedAt, news.deletedAt);
-    if (news.hosts.size + news.holds.size > 0) this.#follow(news);
-    else if (news.changedAt > 0) this.#parts.registry.tables.setCounters(this.counters());
-    for (const [id, record] of news.tokens) this.#parts.onToken(id, record?.revokedAt !== null);
+    const { registry, onRevoked, log } = this.#parts;
+    const news: News = {
+      hosts: new Set(),
+      holds: new Map(),
+      revoked: new Set(),
+      changedAt: 0,
+      deletedAt: 0,
+    };
+    for (const event of events) this.#takeOrLeave(event, news);
+    this.#changedAt = Math.max(this.#changedAt, news.changedAt);
+    this.#deletedAt = Math.max(this.#deletedAt, news.deletedAt);
+    if (news.hosts.size + news.holds.size > 0) followNews(registry, this, news, log);
+    else if (news.changedAt > 0) registry.tables.setCounters(this.counters());
+    for (const tokenId of news.revoked) onRevoked(tokenId);
     this.progress(revision);
   }
 
   /** Nothing of ours happened up to `revision`. */
   progress(revision: number): void {
     this.revision = Math.max(this.revision, revision);
-    for (const look of [...this.#waiting]) look();
+    for (const { look } of [...this.#waiting]) look();
   }
 
-  /** Resolves as soon as `isTrue` is, looked at whenever the tables changed; rejects with its reason when the signal aborts first. */
-  async until(isTrue: () => boolean, signal: AbortSignal): Promise<void> {
+  /** Resolves as soon as `isTrue` is, looked at whenever something changed here; rejects when that takes too long. */
+  async until(isTrue: () => boolean): Promise<void> {
     if (isTrue()) return;
+    const tooLong = this.#parts.patience();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const look = (): void => (isTrue() ? resolve() : undefined);
-    const giveUp = (): void => reject(signal.reason);
-    this.#waiting.add(look);
-    signal.addEventListener("abort", giveUp, { once: true });
-    if (signal.aborted) giveUp();
+    const waiting = { look: () => (isTrue() ? resolve() : undefined), giveUp: reject };
+    const giveUp = (): void => reject(tooLong.reason);
+    this.#waiting.add(waiting);
+    tooLong.addEventListener("abort", giveUp, { once: true });
+    if (tooLong.aborted) giveUp();
     try {
       await promise;
     } finally {
-      this.#waiting.delete(look);
-      signal.removeEventListener("abort", giveUp);
+      this.#waiting.delete(waiting);
+      tooLong.removeEventListener("abort", giveUp);
     }
   }
 
-  /** The revision that last changed the hold on `name`; 0 when there is none. */
+  /** Nothing comes any more: whoever waits is told so. */
+  close(): void {
+    for (const { giveUp } of [...this.#waiting]) giveUp(unavailable());
+  }
+
+  /** The revision that last changed a host's head; 0 when there is none. */
+  headRevision(hostId: string): number {
+    return this.#headRevisions.get(hostId) ?? 0;
+  }
+
+  /** The same of the hold on a name. */
   holdRevision(name: Name): number {
     return this.#holdRevisions.get(name) ?? 0;
   }
 
-  chunksOf(hostId: string): ReadonlyMap<string, string> {
-    return this.#chunks.get(hostId) ?? new Map();
+  /** The hashes of the host's chunks on that lease. */
+  hashesOn(hostId: string, leaseId: string): Set<string> {
+    const chunks = this.#chunks.get(hostId)?.keys() ?? [];
+    return new Set(
+      [...chunks].filter((id) => id.startsWith(`${leaseId}/`)).map((id) => id.slice(leaseId.length + 1)),
+    );
+  }
+
+  /** Keys of the host's chunks that are not in `kept`. */
+  chunkKeysBeside(hostId: string, leaseId: string, kept: ReadonlySet<string>): string[] {
+    const { keys } = this.#parts;
+    const ids = [...(this.#chunks.get(hostId)?.keys() ?? [])].map((id) => id.split("/"));
+    const stale = ids.filter(([lease, hash = ""]) => lease !== leaseId || !kept.has(hash));
+    return stale.map(([lease = "", hash = ""]) => keys.chunk(hostId, lease, hash));
+  }
+
+  /** Everything the head of a host lists is there. */
+  isWhole(hostId: string): boolean {
+    const head = this.heads.get(hostId);
+    const chunks = this.#chunks.get(hostId);
+    return head?.chunks.every((hash) => chunks?.has(`${head.leaseId}/${hash}`)) ?? false;
+  }
+
+  /** What a host declares, by its head; undefined when a chunk is not there, or not to be understood: then nothing of it counts. */
+  declarationsOf(hostId: string): Declaration[] | undefined {
+    const head = this.heads.get(hostId);
+    if (head === undefined) return undefined;
+    try {
+      if (!this.isWhole(hostId)) throw new Error("a chunk that its head lists is not there");
+      const texts = head.chunks.map((hash) => this.#chunks.get(hostId)?.get(`${head.leaseId}/${hash}`) ?? "");
+      const declarations = declarationsOf(texts.flatMap(parseChunk));
+      this.#broken.delete(hostId);
+      return declarations;
+    } catch (fault) {
+      this.#broken.add(hostId);
+      const which = `host ${head.host.hostLabel} (${hostId})`;
+      this.#parts.log.error(
+        `etcd holds ${which} in part only, so its former set stays: ${describeFault(fault)}`,
+      );
+      return undefined;
+    }
   }
 
   /** Revision and SOA serial: the same on every resolver that has come as far, also on one that has just started. */
   counters(): Counters {
-    return { revision: this.changedAt, serial: this.#meta.serialBase + this.changedAt };
+    const { serialBase, revisionBase } = this.#meta;
+    return { revision: revisionBase + this.#changedAt, serial: serialBase + this.#changedAt };
   }
 
   /** A key went, and nothing that is still there tells of it to a resolver that starts now. */
   get lacksMark(): boolean {
-    return this.deletedAt > this.markRevision;
+    return this.#deletedAt > this.markRevision;
+  }
+
+  /** Whether this is what stands in etcd as its meta: another one is another etcd's, such as one that was emptied. */
+  isOfLife(meta: string | undefined): boolean {
+    return meta === this.#metaText;
   }
 
   #keysHeld(): string[] {
     const { keys } = this.#parts;
     return [
-      ...[...this.heads.keys()].map((hostId) => keys.head(hostId)),
-      ...[...this.#chunks].flatMap(([hostId, chunks]) =>
-        [...chunks.keys()].map((hash) => keys.chunk(hostId, hash)),
-      ),
-      ...[...this.#holdRevisions.keys()].map((name) => keys.hold(name)),
-      ...[...this.tokens.keys()].map((id) => keys.token(id)),
+      ...[...this.#headRevisions.keys()].map(keys.head),
+      ...[...this.#chunks.keys()].flatMap((hostId) => this.chunkKeysBeside(hostId, "", new Set())),
+      ...[...this.labels.keys()].map(keys.label),
+      ...[...this.#holdRevisions.keys()].map(keys.hold),
+      ...[...this.tokens.keys()].map(keys.token),
     ];
   }
 
-  #take(event: WatchEvent, news: News): void {
-    const { keys } = this.#parts;
+  #takeOrLeave(event: WatchEvent, news: News): void {
     const key = event.kind === "put" ? event.item.key : event.key;
-    const value = event.kind === "put" ? event.item.value : undefined;
-    const modRevision = event.kind === "put" ? event.item.modRevision : event.modRevision;
-    const place = placeOf(keys, key);
-    if (place?.kind === "mark") this.markRevision = modRevision;
-    if (place?.kind === "head" || place?.kind === "hold" || place?.kind === "mark") {
-      news.changedAt = Math.max(news.changedAt, modRevision);
-      if (value === undefined) news.deletedAt = Math.max(news.deletedAt, modRevision);
+    try {
+      const place = placeOf(this.#parts.keys, key);
+      // What a later berth keeps here is its own affair.
+      if (place !== undefined) this.#take(place, event, news);
+    } catch (fault) {
+      this.#parts.log.error(
+        `etcd's ${key} is not as berth writes it, and is left alone: ${describeFault(fault)}`,
+      );
     }
-    switch (place?.kind) {
+  }
+
+  #take(place: Place, event: WatchEvent, news: News): void {
+    const modRevision = revisionOf(event);
+    const item = event.kind === "put" ? event.item : undefined;
+    if (place.kind === "head" || place.kind === "hold" || place.kind === "mark") {
+      news.changedAt = Math.max(news.changedAt, modRevision);
+      if (item === undefined) news.deletedAt = Math.max(news.deletedAt, modRevision);
+    }
+    switch (place.kind) {
       case "meta":
-        if (value !== undefined) this.#meta = decode<Meta>(value);
+        if (item === undefined) break;
+        this.#meta = parseMeta(item.value);
+        this.#metaText = item.value;
+        break;
+      case "mark":
+        this.markRevision = modRevision;
         break;
       case "head":
-        if (value === undefined) this.heads.delete(place.hostId);
-        else this.heads.set(place.hostId, { head: decode<Head>(value), modRevision });
-        news.hosts.add(place.hostId);
+        this.#takeHead(place.hostId, item, news);
         break;
       case "chunk":
-        this.#takeChunk(place.hostId, place.hash, value);
+        this.#takeChunk(place, item);
+        if (this.#broken.has(place.hostId)) news.hosts.add(place.hostId);
+        break;
+      case "label":
+        if (item === undefined) this.labels.delete(place.label);
+        else this.labels.set(place.label, { hostId: item.value, leaseId: item.lease, modRevision });
         break;
       case "hold":
-        if (value === undefined) this.#holdRevisions.delete(place.name);
-        else this.#holdRevisions.set(place.name, modRevision);
-        news.holds.set(place.name, value === undefined ? undefined : decode<Hold>(value));
+        setOrDelete(this.#holdRevisions, place.name, item?.modRevision);
+        news.holds.set(place.name, item === undefined ? undefined : parseHold(item.value));
         break;
       case "token":
-        this.#takeToken(place.id, value === undefined ? undefined : decode<TokenRecord>(value), modRevision);
-        news.tokens.set(place.id, this.tokens.get(place.id)?.record);
-        break;
-      // A label follows from its host's head, and what a later berth keeps here is its own affair.
+        this.#takeToken(place.id, item, news);
     }
   }
 
-  #takeChunk(hostId: string, hash: string, text: string | undefined): void {
+  #takeHead(hostId: string, item: Item | undefined, news: News): void {
+    // First: what cannot be understood leaves the rest as it was.
+    setOrDelete(this.#headRevisions, hostId, item?.modRevision);
+    setOrDelete(this.heads, hostId, item === undefined ? undefined : parseHead(item.value));
+    if (item === undefined) this.#broken.delete(hostId);
+    news.hosts.add(hostId);
+  }
+
+  #takeChunk({ hostId, leaseId, hash }: Extract<Place, { kind: "chunk" }>, item: Item | undefined): void {
     const chunks = this.#chunks.get(hostId) ?? new Map<string, string>();
-    if (text === undefined) chunks.delete(hash);
-    else chunks.set(hash, text);
-    if (chunks.size === 0) this.#chunks.delete(hostId);
-    else this.#chunks.set(hostId, chunks);
+    setOrDelete(chunks, `${leaseId}/${hash}`, item?.value);
+    setOrDelete(this.#chunks, hostId, chunks.size === 0 ? undefined : chunks);
   }
 
-  #takeToken(id: string, record: TokenRecord | undefined, modRevision: number): void {
-    if (record === undefined) this.tokens.delete(id);
-    else this.tokens.set(id, { record, modRevision });
-  }
-
-  #follow(news: News): void {
-    const { registry } = this.#parts;
-    const { change } = applyStep(registry, (draft) => {
-      for (const [name, hold] of news.holds) {
-        unsettleHold(draft, name, hold);
-      }
-      for (const hostId of news.hosts) this.#replaceHost(draft, hostId);
-    });
-    registry.onCommitted?.(change);
-  }
-
-  #replaceHost(draft: Draft, hostId: string): void {
-    const { registry } = this.#parts;
-    const known = registry.tables.claimsOfHost(hostId);
-    const head = this.heads.get(hostId)?.head;
-    if (head === undefined) {
-      replaceHost(draft, hostId, undefined, known, new Map());
-      return;
-    }
-    const grantsRevision = registry.tables.host(hostId)?.grantsRevision ?? 0;
-    const chunks = this.chunksOf(hostId);
-    const bindings = bindingsOf(head.chunks.flatMap((hash) => chunks.get(hash) ?? []));
-    const granted = bindings.map((binding) => asGranted(binding, head.host, registry.settings.zone));
-    const claims = Map.groupBy(granted, ({ name }) => name);
-    replaceHost(draft, hostId, { ...head.host, grantsRevision }, known, claims);
+  #takeToken(id: string, item: Item | undefined, news: News): void {
+    const before = this.tokens.get(id)?.record;
+    const record = item === undefined ? undefined : parseToken(item.value);
+    setOrDelete(this.tokens, id, record && { record, modRevision: item?.modRevision ?? 0 });
+    const wasGood = before === undefined || before.revokedAt === null;
+    if (wasGood && record?.revokedAt !== null) news.revoked.add(id);
   }
 }
 
-function unsettleHold(draft: Draft, name: Name, hold: Hold | undefined): void {
-  const { tables } = draft.parts;
-  const before = tables.hold(name);
-  // A kept name took room of its token.
-  if (before?.until !== undefined && hold?.until === undefined) draft.tokens.add(before.tokenId);
-  unsettle(draft, name);
-  if (hold === undefined) tables.deleteHold(name);
-  else tables.putHold(hold);
+function setOrDelete<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
 }

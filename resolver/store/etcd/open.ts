@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 
-import { BerthError, describeFault } from "../../../shared/errors.ts";
 import type { Log } from "../../../shared/log.ts";
 import type { AuditLog } from "../../audit.ts";
 import type { Change } from "../../changes.ts";
@@ -9,18 +7,21 @@ import { Registry, type RegistryParts } from "../../registry.ts";
 import type { RegistrySettings } from "../../settings.ts";
 import type { TokenTable, TokenWatch } from "../../token-table.ts";
 import { createZone } from "../../zone/compiled-zone.ts";
-import { createMemoryTables } from "../memory-tables.ts";
 import { makeGeneration, sha256Hex } from "../node-crypto.ts";
+import { migrate, registrySteps } from "../schema.ts";
+import { createSqlTables } from "../sql-tables.ts";
+import { openMemoryDatabase } from "../sqlite-database.ts";
 import { createCarriedLeases } from "./carried-leases.ts";
-import { type FollowParts, followEtcd, readWhole } from "./follow.ts";
+import { DeedRecord } from "./deed-record.ts";
+import { Follower } from "./follow.ts";
 import type { EtcdGateway } from "./gateway.ts";
 import { HoldKeeper } from "./hold-keeper.ts";
-import { mirrorLimitMs } from "./host-writer.ts";
 import { keysFor } from "./layout.ts";
 import { Mirror } from "./mirror.ts";
 import { Pulse } from "./pulse.ts";
 import { EtcdStore } from "./store.ts";
 import { createEtcdTokenTable } from "./token-table.ts";
+import { mirrorLimitMs, unavailable } from "./unavailable.ts";
 
 export interface EtcdStoreOptions {
   settings: RegistrySettings;
@@ -31,6 +32,8 @@ export interface EtcdStoreOptions {
   onCommitted?: (change: Change) => void;
   /** Told what this resolver did for others; each keeps its own record. */
   audit?: Pick<AuditLog, "record">;
+  /** How long a name stays claimed for a push that never shows its bindings, in milliseconds (15,000). */
+  claimingMs?: number;
   /** Told of revoked tokens, whichever resolver revoked them. */
   watch?: TokenWatch;
   log: Log;
@@ -48,24 +51,57 @@ export interface OpenEtcdStore {
   close(): Promise<void>;
 }
 
-const pulseMs = 1000;
-const retryMs = 2000;
+const pulse = { everyMs: 1000, patienceMs: 3000 };
 
 /**
  * The registry in etcd, for several resolvers at once. Waits for etcd as long as it takes, because a machine that starts them together
- * starts them in any order; rejects with what only a person can mend (`etcd-auth`, `etcd-untrusted`, `etcd-refused`). Owns the gateway.
+ * starts them in any order; rejects with what only a person can mend (`etcd-auth`, `etcd-untrusted`, `etcd-refused`). Owns the gateway, and
+ * closes it when it rejects.
  */
 export async function openEtcdStore(gateway: EtcdGateway, options: EtcdStoreOptions): Promise<OpenEtcdStore> {
-  const { settings, now, log } = options;
+  const closing = new AbortController();
+  const signal = options.signal ? AbortSignal.any([closing.signal, options.signal]) : closing.signal;
+  const built = build(gateway, options, closing.signal);
+  try {
+    await built.followerUntil(signal).readPatiently();
+  } catch (fault) {
+    closing.abort();
+    gateway.close();
+    throw fault;
+  }
+  const running = Promise.all([built.follower.run(), built.pulse.run()]);
+  const { store, tokenTable, leases } = built;
+  return {
+    store,
+    tokenTable,
+    generation: () => leases.generation(),
+    isAway: () => built.pulse.isAway,
+    async close() {
+      closing.abort();
+      gateway.close();
+      built.mirror.close();
+      await running;
+    },
+  };
+}
+
+/** Everything there is, tied together; nothing runs yet. */
+function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSignal) {
+  const { settings, now, log, watch, audit = { record: async () => undefined } } = options;
   const keys = keysFor(settings.zone, options.root);
   const carrier = randomBytes(6).toString("hex");
-  const tables = createMemoryTables();
-  const leases = createCarriedLeases(
+  // A third of what the same takes in maps.
+  const database = openMemoryDatabase();
+  migrate(database.sql, "the registry in memory", registrySteps, now());
+  const tables = createSqlTables(database.sql);
+  const isAway = () => beat.isAway;
+  const leases = createCarriedLeases({
     carrier,
     makeGeneration,
-    (hostId) => mirror.heads.get(hostId)?.head,
+    headOf: (hostId) => mirror.heads.get(hostId),
+    isAway,
     now,
-  );
+  });
   const registryParts: RegistryParts = {
     // Only what is read from etcd ends a hold here.
     tables: {
@@ -81,40 +117,35 @@ export async function openEtcdStore(gateway: EtcdGateway, options: EtcdStoreOpti
     nextCounters: () => mirror.counters(),
     keepHold: (settled) => holds.note(settled),
     onCommitted(change) {
-      for (const hostId of change.hosts) if (tables.host(hostId) === undefined) leases.end(hostId);
+      for (const hostId of change.hosts) followCarrier(hostId);
       options.onCommitted?.(change);
     },
   };
-  const onToken = (id: string, isRevoked: boolean) => {
-    if (isRevoked) options.watch?.announce(id);
+  const followCarrier = (hostId: string) => {
+    const head = mirror.heads.get(hostId);
+    if (head === undefined) leases.end(hostId);
+    else if (head.carrier !== carrier) leases.handOver(hostId);
   };
-  const mirror: Mirror = new Mirror({ keys, registry: registryParts, onToken });
-  const holds = new HoldKeeper(
-    gateway,
+  const mirror: Mirror = new Mirror({
     keys,
-    {
-      holdRevision: (name) => mirror.holdRevision(name),
-      hold: (name) => tables.hold(name),
-      until: (isTrue) => mirror.until(isTrue, AbortSignal.timeout(mirrorLimitMs)),
-      get revision() {
-        return mirror.revision;
-      },
-    },
-    () => performance.now(),
-  );
-  const closing = new AbortController();
-  const signal =
-    options.signal === undefined ? closing.signal : AbortSignal.any([closing.signal, options.signal]);
-  const follow: FollowParts = { gateway, keys, mirror, wallClock: now, log, signal };
-  await readPatiently(follow);
-  const pulse: Pulse = new Pulse({
-    read: () => gateway.range({ key: keys.meta }),
-    onReturn: () => store.resumeLeases(),
-    everyMs: pulseMs,
-    now: () => performance.now(),
+    registry: registryParts,
+    onRevoked: (tokenId) => watch?.announce(tokenId),
+    patience: () => AbortSignal.timeout(mirrorLimitMs),
     log,
-    signal: closing.signal,
   });
+  const holdMirror = {
+    holdRevision: mirror.holdRevision.bind(mirror),
+    hold: tables.hold,
+    until: mirror.until.bind(mirror),
+    revision: () => mirror.revision,
+  };
+  const holds = new HoldKeeper(gateway, keys, holdMirror, () => performance.now(), options.claimingMs);
+  const makeLife = () => randomBytes(8).toString("hex");
+  const followerUntil = (signal: AbortSignal) =>
+    new Follower({ gateway, keys, mirror, wallClock: now, makeLife, log, signal });
+  const follower = followerUntil(closing);
+  const read = async () => follower.checkLife((await gateway.range({ key: keys.meta })).items[0]?.value);
+  const beat: Pulse = new Pulse({ ...pulse, read, onReturn: leases.grantFresh, log, signal: closing });
   const store = new EtcdStore({
     gateway,
     keys,
@@ -123,36 +154,15 @@ export async function openEtcdStore(gateway: EtcdGateway, options: EtcdStoreOpti
     registry: new Registry(registryParts),
     registryParts,
     holds,
-    holdsEndingBy: (at) => tables.holdsEndingBy(at),
-    pulse,
+    holdsEndingBy: tables.holdsEndingBy,
+    pulse: beat,
     carrier,
-    audit: options.audit ?? { record: async () => undefined },
+    deeds: new DeedRecord(audit, now, log),
     log,
   });
-  const running = Promise.all([followEtcd({ ...follow, signal: closing.signal }), pulse.run()]);
-  return {
-    store,
-    tokenTable: createEtcdTokenTable(gateway, keys, mirror, options.audit),
-    generation: () => leases.generation(),
-    isAway: () => pulse.isAway,
-    async close() {
-      closing.abort();
-      gateway.close();
-      await running;
-    },
+  const refuseWhileAway = () => {
+    if (isAway()) throw unavailable();
   };
-}
-
-async function readPatiently(follow: FollowParts): Promise<void> {
-  const { log, signal } = follow;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      signal.throwIfAborted();
-      return await readWhole(follow);
-    } catch (fault) {
-      if (signal.aborted || !(fault instanceof BerthError && fault.retryable)) throw fault;
-      if (attempt === 1) log.warn(`waiting for etcd: ${describeFault(fault)}`);
-      await pause(retryMs, undefined, { signal }).catch(() => undefined);
-    }
-  }
+  const tokenTable = createEtcdTokenTable({ gateway, keys, mirror, audit, refuseWhileAway });
+  return { store, tokenTable, leases, mirror, pulse: beat, follower, followerUntil };
 }

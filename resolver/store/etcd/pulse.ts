@@ -9,8 +9,8 @@ export interface PulseParts {
   /** Called when etcd answers again after it did not. */
   onReturn: () => void;
   everyMs: number;
-  /** A clock that does not step, in milliseconds. */
-  now: () => number;
+  /** A read that takes longer counts as none: an election takes a second or two, and is worth waiting for. */
+  patienceMs: number;
   log: Log;
   signal: AbortSignal;
 }
@@ -19,45 +19,45 @@ export interface PulseParts {
 export class Pulse {
   readonly #parts: PulseParts;
   #isAway = false;
-  #answeredAt: number;
 
   constructor(parts: PulseParts) {
     this.#parts = parts;
-    this.#answeredAt = parts.now();
   }
 
   get isAway(): boolean {
     return this.#isAway;
   }
 
-  /** Milliseconds since etcd last answered. */
-  get silentMs(): number {
-    return this.#parts.now() - this.#answeredAt;
-  }
-
   /** Reads in turns until the signal aborts. */
   async run(): Promise<void> {
     const { everyMs, signal } = this.#parts;
     while (!signal.aborted) {
-      await this.look();
+      await this.#look();
       await pause(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
-  async look(): Promise<void> {
-    const { read, onReturn, now, log, signal } = this.#parts;
+  async #look(): Promise<void> {
+    const { read, onReturn, patienceMs, log, signal } = this.#parts;
+    const tellSlow = () => this.#lose(new Error(`no answer within ${patienceMs} ms`));
+    const slow = setTimeout(tellSlow, patienceMs).unref();
     try {
       await read();
-      this.#answeredAt = now();
-      if (!this.#isAway) return;
+      if (!this.#isAway || signal.aborted) return;
       this.#isAway = false;
       log.info("etcd answers again");
       onReturn();
     } catch (fault) {
-      if (signal.aborted) return;
-      if (!this.#isAway)
-        log.error(`etcd does not answer, so names are answered from memory: ${describeFault(fault)}`);
-      this.#isAway = true;
+      this.#lose(fault);
+    } finally {
+      clearTimeout(slow);
     }
+  }
+
+  #lose(fault: unknown): void {
+    const { log, signal } = this.#parts;
+    if (this.#isAway || signal.aborted) return;
+    this.#isAway = true;
+    log.error(`etcd does not answer, so names are answered from memory: ${describeFault(fault)}`);
   }
 }

@@ -1,16 +1,9 @@
 import type { Delta, Push, PushReply, Renewal, Turn } from "../../../shared/binding.ts";
-import { BerthError, describeFault } from "../../../shared/errors.ts";
+import { describeFault } from "../../../shared/errors.ts";
 import type { Log } from "../../../shared/log.ts";
 import type { Name } from "../../../shared/name.ts";
 import type { Access } from "../../access.ts";
 import { applyStep, effectOf } from "../../apply.ts";
-import {
-  type AuditLog,
-  entryOfHostGone,
-  entryOfPush,
-  entryOfRelease,
-  type NewAuditEntry,
-} from "../../audit.ts";
 import { unsettle } from "../../draft.ts";
 import { LeaseBook } from "../../lease-book.ts";
 import {
@@ -23,18 +16,21 @@ import {
   refuseTurn,
   replyTo,
 } from "../../plan.ts";
-import type { Claim, Hold } from "../../records.ts";
+import type { Hold } from "../../records.ts";
 import type { Registry, RegistryParts } from "../../registry.ts";
 import type { BindingStore, ReleaseOutcome, TurnOutcome, WithdrawOutcome } from "../../store.ts";
 import { listHosts, listNames, listServices } from "../../views.ts";
 import type { ZoneView } from "../../zone/zone.ts";
 import type { CarriedLeases } from "./carried-leases.ts";
+import type { DeedRecord } from "./deed-record.ts";
 import type { EtcdGateway } from "./gateway.ts";
 import type { HoldKeeper } from "./hold-keeper.ts";
-import { mirrorLimitMs, removeHost, type WriterParts, writeHost } from "./host-writer.ts";
+import { HostQueue } from "./host-queue.ts";
+import { removeHost, type WriterParts, writeHost } from "./host-writer.ts";
 import type { Keys } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Pulse } from "./pulse.ts";
+import { contested, guarded, unavailable } from "./unavailable.ts";
 
 export interface EtcdStoreParts {
   gateway: EtcdGateway;
@@ -46,9 +42,9 @@ export interface EtcdStoreParts {
   holds: HoldKeeper;
   /** Of the tables: those whose time is up. */
   holdsEndingBy: (now: number) => Hold[];
-  pulse: Pulse;
+  pulse: Pick<Pulse, "isAway">;
   carrier: string;
-  audit: Pick<AuditLog, "record">;
+  deeds: DeedRecord;
   log: Log;
 }
 
@@ -57,13 +53,14 @@ const maxAttempts = 5;
 
 /**
  * BindingStore on etcd: a turn is judged by the mirror, written to etcd on condition that the mirror was right, and answered once the
- * mirror shows it. So every resolver of the cluster can be asked for everything.
+ * mirror shows it. So every resolver of the cluster can be asked for everything. Writes reject with `store-unavailable` while etcd does not
+ * answer; reads go on from memory, marked stale.
  */
 export class EtcdStore implements BindingStore {
   readonly #parts: EtcdStoreParts;
   readonly #book: LeaseBook;
-  /** What is under way for a host; the next one waits for it. */
-  readonly #busy = new Map<string, Promise<unknown>>();
+  readonly #queue = new HostQueue();
+  #sweeping: Promise<void> | undefined;
 
   constructor(parts: EtcdStoreParts) {
     this.#parts = parts;
@@ -71,69 +68,65 @@ export class EtcdStore implements BindingStore {
   }
 
   push(hostId: string, push: Push, access: Access): Promise<TurnOutcome> {
-    return this.#inTurn(hostId, () =>
-      this.#carryOut(access, () => planPush(this.#judged, hostId, push, access)),
-    );
+    return this.#carryOut(hostId, access, () => planPush(this.#judged, hostId, push, access));
   }
 
   pushDelta(hostId: string, delta: Delta, access: Access): Promise<TurnOutcome> {
-    return this.#inTurn(hostId, () =>
-      this.#carryOut(access, () => planDelta(this.#judged, hostId, delta, access)),
-    );
+    return this.#carryOut(hostId, access, () => planDelta(this.#judged, hostId, delta, access));
   }
 
   renew(hostId: string, renewal: Renewal, access: Access): Promise<TurnOutcome> {
-    return this.#inTurn(hostId, () =>
-      this.#carryOut(access, () => planRenewal(this.#judged, hostId, renewal, access)),
-    );
+    return this.#carryOut(hostId, access, () => planRenewal(this.#judged, hostId, renewal, access));
   }
 
   withdraw(hostId: string, turn?: Turn, access?: Access): Promise<WithdrawOutcome> {
     return this.#inTurn(hostId, async () => {
-      const { registryParts, leases } = this.#parts;
+      const { leases, deeds, holds } = this.#parts;
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
-        const held = registryParts.tables.host(hostId);
-        const refused = turn === undefined ? undefined : refuseTurn(registryParts, hostId, held, turn);
+        const held = this.#judged.tables.host(hostId);
+        const refused = turn === undefined ? undefined : refuseTurn(this.#judged, hostId, held, turn);
         if (refused !== undefined) return refused;
         if (held === undefined) return { kind: "not-held" };
         if (!(await removeHost(this.#writer, hostId))) continue;
-        await this.#recordGone(access ?? null, hostId, held.hostLabel);
         if (turn !== undefined) leases.set(hostId, { expiresAt: 0, ...turn });
         leases.end(hostId);
-        await this.#parts.holds.flush();
+        await deeds.hostGone(access ?? null, hostId, held.hostLabel);
+        await holds.flush();
         await this.#mark();
         return { kind: "withdrawn" };
       }
-      throw busy(hostId);
+      throw contested("a host");
     });
   }
 
   async hosts() {
-    return listHosts(this.#parts.registry, this.#parts.registryParts.tables);
+    return listHosts(this.#parts.registry, this.#judged.tables);
   }
 
   async services(names?: Name[]) {
-    const { registry, registryParts } = this.#parts;
-    return listServices(registry, registryParts.tables, registryParts.settings.zone, names);
+    return listServices(this.#parts.registry, this.#judged.tables, this.#judged.settings.zone, names);
   }
 
   async names() {
-    return listNames(this.#parts.registry, this.#parts.registryParts.tables);
+    return listNames(this.#parts.registry, this.#judged.tables);
   }
 
   async releaseName(name: Name, access?: Access): Promise<ReleaseOutcome> {
     this.#refuseWhileAway();
-    const { holds, registryParts } = this.#parts;
-    const outcome = judgeRelease(registryParts.tables, name, registryParts.tables.hold(name));
-    const owner = registryParts.tables.hold(name)?.owner ?? "";
-    if (outcome.kind !== "released") return outcome;
-    await this.#guarded(async () => {
-      await holds.free(name);
-      await holds.flush();
-      await this.#mark();
+    const { holds, deeds } = this.#parts;
+    return guarded(async () => {
+      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+        const hold = this.#judged.tables.hold(name);
+        const outcome = judgeRelease(this.#judged.tables, name, hold);
+        if (outcome.kind !== "released" || hold === undefined) return outcome;
+        if (!(await holds.free(name))) continue;
+        if (access !== undefined) await deeds.release(access, name, hold.owner);
+        await holds.flush();
+        await this.#mark();
+        return outcome;
+      }
+      throw contested("a name");
     });
-    if (access !== undefined) await this.#record(entryOfRelease(access, name, owner, this.#nowMs()));
-    return outcome;
   }
 
   /** What the host was granted, for whoever speaks for it in that epoch. */
@@ -148,47 +141,50 @@ export class EtcdStore implements BindingStore {
 
   /** A link's ping: the lease is prolonged here at once and in etcd as soon as it answers. */
   touch(hostId: string, epoch: number): boolean {
-    const { registry, mirror, carrier, log } = this.#parts;
-    const head = mirror.heads.get(hostId)?.head;
+    const { registry, log } = this.#parts;
     // Another resolver's to judge: an HTTP renewal takes it over.
-    if (head?.carrier !== carrier || !registry.touch(hostId, epoch)) return false;
-    void this.#keepAlive(hostId).catch((fault: unknown) =>
-      log.debug(`lease of ${hostId}: ${describeFault(fault)}`),
+    if (!this.#isCarried(hostId) || !registry.touch(hostId, epoch)) return false;
+    this.#keepAlive(hostId).catch((fault: unknown) =>
+      log.debug(`cannot renew the lease of ${hostId}: ${describeFault(fault)}`),
     );
     return true;
   }
 
-  /** Ends the leases that ran out of the hosts this resolver carries, and brings holds to what follows. To be called every second. */
-  async sweep(): Promise<void> {
-    const { leases, registryParts, pulse, holds, holdsEndingBy } = this.#parts;
-    if (pulse.isAway) return;
-    const ended = holdsEndingBy(registryParts.now());
+  /**
+   * Ends the leases that ran out of the hosts this resolver carries, and brings holds to what follows. To be called every second; a call
+   * during another one joins it.
+   */
+  sweep(): Promise<void> {
+    if (this.#parts.pulse.isAway) return Promise.resolve();
+    this.#sweeping ??= guarded(() => this.#sweepOnce()).finally(() => {
+      this.#sweeping = undefined;
+    });
+    return this.#sweeping;
+  }
+
+  async #sweepOnce(): Promise<void> {
+    const { leases, holds, holdsEndingBy } = this.#parts;
+    const ended = holdsEndingBy(this.#judged.now());
     if (ended.length > 0) {
-      applyStep(registryParts, (draft) => {
+      applyStep(this.#judged, (draft) => {
         for (const { name } of ended) unsettle(draft, name);
       });
     }
-    await this.#guarded(async () => {
-      for (const hostId of leases.dueBy(registryParts.now())) {
-        const label = registryParts.tables.host(hostId)?.hostLabel ?? "";
-        if (!(await removeHost(this.#writer, hostId))) continue;
-        leases.end(hostId);
-        await this.#recordGone(null, hostId, label);
-      }
-      await holds.flush();
-      await this.#mark();
-    });
+    for (const hostId of leases.dueBy(this.#judged.now())) await this.#lapse(hostId);
+    await holds.flush();
+    await this.#mark();
   }
 
-  /** After etcd was away nobody could renew: every host carried here gets one more lease to do it in. */
-  resumeLeases(): void {
-    const { leases, mirror, registryParts } = this.#parts;
-    for (const hostId of leases.carried()) {
-      const lease = leases.get(hostId);
-      const seconds = mirror.heads.get(hostId)?.head.host.lease ?? 0;
-      if (lease !== undefined)
-        leases.set(hostId, { ...lease, expiresAt: registryParts.now() + seconds * 1000 });
-    }
+  /** A request that is under way came in time: it decides. */
+  async #lapse(hostId: string): Promise<void> {
+    const { leases, deeds } = this.#parts;
+    if (this.#queue.isBusy(hostId)) return;
+    await this.#queue.run(hostId, async () => {
+      const label = this.#judged.tables.host(hostId)?.hostLabel ?? "";
+      if (!(await removeHost(this.#writer, hostId))) return;
+      leases.end(hostId);
+      await deeds.hostGone(null, hostId, label);
+    });
   }
 
   get #judged(): RegistryParts {
@@ -200,22 +196,51 @@ export class EtcdStore implements BindingStore {
     return { gateway, keys, mirror, registry: registryParts, holds, carrier };
   }
 
-  async #carryOut(access: Access, judge: () => Plan | TurnOutcome): Promise<TurnOutcome> {
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const plan = judge();
-      if ("kind" in plan) return plan;
+  #carryOut(hostId: string, access: Access, judge: () => Plan | TurnOutcome): Promise<TurnOutcome> {
+    return this.#inTurn(hostId, async () => {
+      const { deeds, holds } = this.#parts;
       const { tables } = this.#judged;
-      const before = tables.claimsOfHost(plan.host.hostId);
-      if (!(await this.#write(plan))) continue;
-      const { registryParts, holds } = this.#parts;
-      this.#book.prolong(plan.host, plan.turn);
-      await holds.flush();
-      await this.#mark();
-      const reply = replyTo(registryParts.tables, plan.host.hostId);
-      if (plan.writes === "set") await this.#recordPush(access, plan.host.hostId, reply, before);
-      return { kind: "accepted", reply };
-    }
-    throw busy("a host");
+      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+        const plan = judge();
+        if ("kind" in plan) return plan;
+        const before = plan.writes === "set" ? tables.claimsOfHost(hostId) : [];
+        if (!(await this.#write(plan))) continue;
+        this.#book.prolong(plan.host, plan.turn);
+        await holds.flush();
+        await this.#mark();
+        const reply = replyTo(tables, hostId);
+        if (plan.writes === "set") {
+          const effect = effectOf(before, tables.claimsOfHost(hostId));
+          await deeds.push(access, { hostId, hostLabel: reply.hostLabel, ...effect, refused: reply.refused });
+        }
+        return { kind: "accepted", reply };
+      }
+      throw contested("a host");
+    });
+  }
+
+  /** False when it has to be judged anew: the host is another one by now, or gone. */
+  async #write(plan: Plan): Promise<boolean> {
+    const { hostId } = plan.host;
+    const isLeaseAllThereIs =
+      plan.writes === "nothing" && this.#isCarried(hostId) && this.#parts.mirror.isWhole(hostId);
+    const isDone = isLeaseAllThereIs ? await this.#keepAlive(hostId) : await writeHost(this.#writer, plan);
+    return isDone && this.#judged.tables.host(hostId) !== undefined;
+  }
+
+  #isCarried(hostId: string): boolean {
+    return this.#parts.mirror.heads.get(hostId)?.carrier === this.#parts.carrier;
+  }
+
+  /** False when etcd's lease is over: the mirror then shows the host gone, or on another one. */
+  async #keepAlive(hostId: string): Promise<boolean> {
+    const { gateway, mirror } = this.#parts;
+    const leaseId = mirror.heads.get(hostId)?.leaseId;
+    if (leaseId === undefined) return false;
+    const isOn = () => mirror.heads.get(hostId)?.leaseId === leaseId;
+    if ((await gateway.keepLeaseAlive(leaseId)) !== undefined) return isOn();
+    await mirror.until(() => !isOn());
+    return false;
   }
 
   /** Of several resolvers that see keys go, one leaves the mark; the others find it made. */
@@ -226,82 +251,19 @@ export class EtcdStore implements BindingStore {
       compare: [{ key: keys.mark, is: "equal", modRevision: mirror.markRevision }],
       success: [{ kind: "put", key: keys.mark, value: "" }],
     });
-    if (succeeded) await mirror.until(() => mirror.revision >= revision, AbortSignal.timeout(mirrorLimitMs));
+    if (succeeded) await mirror.until(() => mirror.revision >= revision);
   }
 
-  async #recordPush(access: Access, hostId: string, reply: PushReply, before: Claim[]): Promise<void> {
-    const after = this.#judged.tables.claimsOfHost(hostId);
-    const effect = { hostId, hostLabel: reply.hostLabel, ...effectOf(before, after), refused: reply.refused };
-    await this.#record(entryOfPush(access, effect, this.#nowMs()));
-  }
-
-  async #recordGone(access: Access | null, hostId: string, hostLabel: string): Promise<void> {
-    await this.#record(entryOfHostGone(access, hostId, hostLabel, this.#nowMs()));
-  }
-
-  /** It is done by now: a record that cannot be written is no reason to say otherwise. */
-  async #record(entry: NewAuditEntry): Promise<void> {
-    const { audit, log } = this.#parts;
-    await audit.record([entry]).catch((fault: unknown) => log.error(`audit record: ${describeFault(fault)}`));
-  }
-
-  #nowMs(): number {
-    return Math.floor(this.#judged.now());
-  }
-
-  /** False when it has to be judged anew. */
-  async #write(plan: Plan): Promise<boolean> {
-    const { mirror, carrier } = this.#parts;
-    const { hostId } = plan.host;
-    const isCarried = mirror.heads.get(hostId)?.head.carrier === carrier;
-    if (plan.writes === "nothing" && isCarried) return this.#keepAlive(hostId);
-    return (await writeHost(this.#writer, plan)) !== undefined;
-  }
-
-  /** False when etcd's lease is over: the mirror then soon shows the host gone. */
-  async #keepAlive(hostId: string): Promise<boolean> {
-    const { gateway, mirror } = this.#parts;
-    const known = mirror.heads.get(hostId);
-    if (known === undefined) return false;
-    if ((await gateway.keepLeaseAlive(known.head.leaseId)) !== undefined) return true;
-    const isGone = () => mirror.heads.get(hostId)?.head.leaseId !== known.head.leaseId;
-    await mirror.until(isGone, AbortSignal.timeout(mirrorLimitMs));
-    return false;
-  }
-
-  #inTurn<T>(hostId: string, step: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(hostId: string, step: () => Promise<T>): Promise<T> {
     this.#refuseWhileAway();
-    const before = this.#busy.get(hostId) ?? Promise.resolve();
-    const own = before.then(() => this.#guarded(step));
-    const settled = own.catch(() => undefined);
-    this.#busy.set(hostId, settled);
-    void settled.then(() => {
-      if (this.#busy.get(hostId) === settled) this.#busy.delete(hostId);
+    return this.#queue.run(hostId, () => {
+      // Those that waited behind one that met the outage need not each find it out.
+      this.#refuseWhileAway();
+      return guarded(step);
     });
-    return own;
   }
 
   #refuseWhileAway(): void {
     if (this.#parts.pulse.isAway) throw unavailable();
   }
-
-  /** What etcd cannot do now is the store's to say, in words that tell an agent to try again. */
-  async #guarded<T>(step: () => Promise<T>): Promise<T> {
-    try {
-      return await step();
-    } catch (fault) {
-      const isOurs = fault instanceof BerthError && !fault.code.startsWith("etcd-");
-      throw isOurs ? fault : unavailable(fault);
-    }
-  }
-}
-
-function unavailable(cause?: unknown): BerthError {
-  const message = "etcd does not take writes now; what is known is still answered, and agents try again";
-  return new BerthError("store-unavailable", message, { who: "etcd", retryable: true, cause });
-}
-
-function busy(what: string): BerthError {
-  const message = `other resolvers keep writing ${what} at the same time; try again`;
-  return new BerthError("store-unavailable", message, { who: "etcd", retryable: true });
 }

@@ -1,49 +1,71 @@
-import { BerthError } from "../../../shared/errors.ts";
 import type { AuditLog } from "../../audit.ts";
-import { byAge, type TokenRecord, type TokenTable } from "../../token-table.ts";
+import { byAge, isForgotten, type TokenRecord, type TokenTable } from "../../token-table.ts";
 import type { EtcdGateway } from "./gateway.ts";
-import { mirrorLimitMs } from "./host-writer.ts";
-import { encode, type Keys } from "./layout.ts";
+import { batchSize, type Keys } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
+import { contested, guarded } from "./unavailable.ts";
+import { encode } from "./values.ts";
+import type { Operation } from "./wire.ts";
+
+export interface TokenTableParts {
+  gateway: EtcdGateway;
+  keys: Keys;
+  mirror: Mirror;
+  audit: Pick<AuditLog, "record">;
+  /** Throws at once while etcd does not answer. */
+  refuseWhileAway: () => void;
+}
+
+const maxAttempts = 5;
 
 /**
  * The created tokens in etcd, looked up in the mirror: a token one resolver revoked is refused by all of them as soon as their watch tells.
  * The audit is each resolver's own.
  */
-export function createEtcdTokenTable(
-  gateway: EtcdGateway,
-  keys: Keys,
-  mirror: Mirror,
-  audit: Pick<AuditLog, "record"> = { record: async () => undefined },
-): TokenTable {
-  async function put(record: TokenRecord, modRevision: number): Promise<boolean> {
+export function createEtcdTokenTable(parts: TokenTableParts): TokenTable {
+  const { gateway, keys, mirror, audit, refuseWhileAway } = parts;
+
+  /** False when the token is another one than the mirror says. */
+  async function write(record: TokenRecord, besides: Operation[] = []): Promise<boolean> {
     const key = keys.token(record.id);
+    const modRevision = mirror.tokens.get(record.id)?.modRevision ?? 0;
     const { succeeded, revision } = await gateway.txn({
       compare: [{ key, is: "equal", modRevision }],
-      success: [{ kind: "put", key, value: encode(record) }],
+      success: [{ kind: "put", key, value: encode(record) }, ...besides],
     });
-    if (succeeded) await mirror.until(() => mirror.revision >= revision, AbortSignal.timeout(mirrorLimitMs));
+    const isOutdated = () => (mirror.tokens.get(record.id)?.modRevision ?? 0) !== modRevision;
+    await mirror.until(succeeded ? () => mirror.revision >= revision : isOutdated);
     return succeeded;
   }
+
+  function removalsBefore(now: number): Operation[] {
+    const forgotten = [...mirror.tokens.values()].filter(({ record }) => isForgotten(record, now));
+    return forgotten.slice(0, batchSize - 1).map(({ record }) => {
+      return { kind: "delete", keys: { key: keys.token(record.id) } };
+    });
+  }
+
   return {
     find: async (id) => mirror.tokens.get(id)?.record,
     list: async () => [...mirror.tokens.values()].map(({ record }) => record).toSorted(byAge),
     async put(record, entry) {
-      if (!(await put(record, 0))) throw contested(record.id);
+      refuseWhileAway();
+      await guarded(async () => {
+        if (!(await write(record, removalsBefore(record.createdAt)))) throw contested(`token ${record.id}`);
+      });
       await audit.record([entry]);
     },
     async revoke(id, now, entry) {
-      const known = mirror.tokens.get(id);
-      if (known === undefined) return false;
-      if (known.record.revokedAt !== null) return true;
-      if (!(await put({ ...known.record, revokedAt: now }, known.modRevision))) throw contested(id);
-      await audit.record([entry]);
-      return true;
+      refuseWhileAway();
+      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+        const known = mirror.tokens.get(id)?.record;
+        if (known === undefined) return false;
+        if (known.revokedAt !== null) return true;
+        if (!(await guarded(() => write({ ...known, revokedAt: now })))) continue;
+        await audit.record([entry]);
+        return true;
+      }
+      throw contested(`token ${id}`);
     },
   };
-}
-
-function contested(id: string): BerthError {
-  const message = `another resolver changed token ${id} at the same moment; try again`;
-  return new BerthError("store-unavailable", message, { who: "etcd", retryable: true });
 }

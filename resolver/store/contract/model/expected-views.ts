@@ -6,7 +6,7 @@ import { relative } from "./universe.ts";
 
 /** What people are shown, in a form that model and registry can both be brought to. */
 export interface Views {
-  hosts: unknown[];
+  hosts: { leaseRemaining: number }[];
   services: unknown[];
   names: { name: string; since: number; until: number | null; rest: unknown }[];
 }
@@ -54,7 +54,7 @@ function shownOf({ code, holder }: ModelRefusal) {
   return { code, holder };
 }
 
-function expectedHosts(model: RegistryModel): unknown[] {
+function expectedHosts(model: RegistryModel): Views["hosts"] {
   const hosts = [...model.hosts.values()].toSorted((a, b) => (a.label < b.label ? -1 : 1));
   return hosts.map((host) => ({
     hostId: host.hostId,

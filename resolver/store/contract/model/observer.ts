@@ -15,16 +15,18 @@ import { relative, sharedNames } from "./universe.ts";
 export class Observer {
   readonly #model: RegistryModel;
   /** How far a store's clock may have ticked by itself; 0: it stands still between steps. */
-  readonly #toleranceMs: number;
+  readonly #driftMs: number;
   /** What the registry's clock showed when the history began: told by the first hold. */
   #start: number | undefined;
   #before = { changes: 0, revision: 0, serial: 0 };
   /** Every owner name that ever had an answer, because each may go again. */
-  readonly #owners = new Set<string>(sharedNames.flatMap((name) => [name, `_tcp.${name}`, `_80._tcp.${name}`]));
+  readonly #owners = new Set<string>(
+    sharedNames.flatMap((name) => [name, `_tcp.${name}`, `_80._tcp.${name}`]),
+  );
 
-  constructor(model: RegistryModel, toleranceMs: number) {
+  constructor(model: RegistryModel, driftMs: number) {
     this.#model = model;
-    this.#toleranceMs = toleranceMs;
+    this.#driftMs = driftMs;
   }
 
   async look(store: BindingStore): Promise<void> {
@@ -39,7 +41,7 @@ export class Observer {
     const expected = expectedViews(this.#model);
     if (first !== undefined) this.#start ??= first.since - (expected.names[0]?.since ?? 0);
     const seen = seenViews(hosts.hosts, services.services, names.names, this.#start ?? 0);
-    this.#expectSame(this.#withoutTicks(seen, expected), expected);
+    this.#expectSame(this.#viewsWithoutTicks(seen, expected), expected);
     expect([services.revision, names.revision], "one revision").toEqual([hosts.revision, hosts.revision]);
     this.#lookAtCounters(hosts.revision, apex.serial);
     await this.#lookAtSome(store, services.services);
@@ -55,7 +57,7 @@ export class Observer {
       expect(revision, "revision").toBeGreaterThan(before.revision);
       expect(serial, "serial").toBeGreaterThan(before.serial);
       const seconds = Math.floor(((this.#start ?? -changedAt) + changedAt) / 1000);
-      expect(serial, "serial").toBeGreaterThanOrEqual(seconds - Math.ceil(this.#toleranceMs / 1000));
+      expect(serial, "serial").toBeGreaterThanOrEqual(seconds - Math.ceil(this.#driftMs / 1000));
     }
     this.#before = { changes, revision, serial };
   }
@@ -102,18 +104,27 @@ export class Observer {
 
   /** TTLs count down, so a clock that ticks cannot be held to them. */
   #timeless(answer: Answer): Answer {
-    return this.#toleranceMs === 0 ? answer : { ...answer, ttls: {} };
+    return this.#driftMs === 0 ? answer : { ...answer, ttls: {} };
   }
 
-  #withoutTicks(seen: Views, expected: Views): Views {
-    if (this.#toleranceMs === 0) return seen;
+  /** Seconds left, as they would be had the clock not ticked. */
+  withoutTicks(seen: number, expected: number): number {
+    return expected - seen >= 0 && (expected - seen) * 1000 <= this.#driftMs ? expected : seen;
+  }
+
+  #viewsWithoutTicks(seen: Views, expected: Views): Views {
+    if (this.#driftMs === 0) return seen;
     const near = (a: number | null, b: number | null | undefined) =>
-      a !== null && b != null && Math.abs(a - b) <= this.#toleranceMs ? b : a;
+      a !== null && b != null && Math.abs(a - b) <= this.#driftMs ? b : a;
     const names = seen.names.map((name, index) => {
       const other = expected.names[index];
       return { ...name, since: near(name.since, other?.since) ?? 0, until: near(name.until, other?.until) };
     });
-    return { ...seen, names };
+    const hosts = seen.hosts.map((host, index) => {
+      const left = expected.hosts[index]?.leaseRemaining ?? 0;
+      return { ...host, leaseRemaining: this.withoutTicks(host.leaseRemaining, left) };
+    });
+    return { ...seen, names, hosts };
   }
 
   /** By text first: of a thousand looks one differs at most, and a deep comparison costs more than all the rest. */

@@ -94,13 +94,17 @@ function holdersAmong(state: ModelState, fit: ModelWish[], hold: ModelHold, fact
   const own = fit.filter(({ host }) => host.token.owner === hold.owner);
   const merging = own.filter(({ claim }) => merges(claim));
   if (merging.length > 0) return merging;
-  if (own.length > 0) return own.slice(0, 1);
+  // A holder that comes by another rule does not lose its name to who waited for it.
+  const serving = own.filter(hasServed);
+  if (own.length > 0) return serving.length > 0 ? serving : own.slice(0, 1);
   // Who alone served it until now takes it along to the owner it has from now on.
-  return fit.filter(({ host, claim }) => {
-    const { defector } = facts;
-    const served = claim.refusal === undefined && claim.since < state.changes;
-    return host.hostId === defector?.hostId && hold.owner === defector.owner && served;
-  });
+  const { defector } = facts;
+  const isDefectors = defector !== undefined && defector.owner === hold.owner;
+  return fit.filter((wish) => isDefectors && wish.host.hostId === defector.hostId && hasServed(wish));
+
+  function hasServed({ claim }: ModelWish): boolean {
+    return claim.refusal === undefined && claim.since < state.changes;
+  }
 }
 
 function holdOf({ host, claim }: ModelWish, since: number): ModelHold {

@@ -16,7 +16,7 @@ import {
   type Saying,
   sharedNames,
   type TokenName,
-  tokens,
+  tokenNames,
   type Wish,
 } from "./universe.ts";
 import type { World } from "./world.ts";
@@ -27,69 +27,58 @@ export interface Step {
   toString(): string;
 }
 
-const second = 1000;
-const minute = 60 * second;
+const minute = 60_000;
 const day = 24 * 60 * minute;
+
+/** What one history is about: with fewer names and tokens, hosts meet more often. */
+interface Focus {
+  names: Wish["name"][];
+  tokens: TokenName[];
+}
 
 /** Random histories. `isPatient` ones have weeks in which hosts renew all the time: a thousand requests each. */
 export function histories(length: number, isPatient: boolean): fc.Arbitrary<Step[]> {
-  const step = fc.oneof(
-    { weight: 9, arbitrary: pushes },
-    { weight: 4, arbitrary: repushes },
-    { weight: 5, arbitrary: deltas },
-    { weight: 4, arbitrary: renewals },
+  const focus = fc.record({
+    names: fc.oneof(
+      fc.subarray<Wish["name"]>([...sharedNames, ...ownNames], { minLength: 1, maxLength: 2 }),
+      fc.subarray<Wish["name"]>([...sharedNames, ...ownNames], { minLength: 3 }),
+    ),
+    tokens: fc.subarray([...tokenNames], { minLength: 1, maxLength: 3 }),
+  });
+  return focus.chain((about) => fc.array(stepsAbout(about, isPatient), { maxLength: length, size: "max" }));
+}
+
+function stepsAbout(about: Focus, isPatient: boolean): fc.Arbitrary<Step> {
+  return fc.oneof(
+    { weight: 9, arbitrary: pushes(about) },
+    { weight: 4, arbitrary: repushes(about) },
+    { weight: 5, arbitrary: deltas(about) },
+    { weight: 4, arbitrary: renewals(about) },
     { weight: 4, arbitrary: repeats },
     { weight: 3, arbitrary: withdrawals },
-    { weight: 2, arbitrary: releases },
+    { weight: 2, arbitrary: releases(about) },
     { weight: 5, arbitrary: waits },
-    { weight: 3, arbitrary: renewedWaits(11 * minute, 11 * minute) },
+    { weight: 3, arbitrary: renewedWaits(10 * minute, 10 * minute) },
     { weight: 1, arbitrary: fc.constant(stepOf("a restart", (world) => world.restart())) },
     { weight: isPatient ? 1 : 0, arbitrary: renewedWaits(15 * day, 59 * minute) },
   );
-  return fc.array(step, { maxLength: length, size: "max" });
 }
 
 /** Which process speaks: mostly the first one of its host. */
-const speaking = fc.record({
-  host: fc.nat(hostIds.length - 1),
-  isClone: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
-});
+const speaking = fc.record({ host: fc.nat(hostIds.length - 1), isClone: rarely() });
 type Speaking = typeof speaking extends fc.Arbitrary<infer T> ? T : never;
 
-const anyToken = fc.constantFrom<TokenName[]>("plain", "plain", "twin", "narrow", "small", "small", "brief");
-const sameToken = fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: anyToken });
 /** Below the lowest that is granted, two of every day, and the highest. */
 const leases = fc.constantFrom(1, 15, 15, 60, 3600);
-const isLate = fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
 
-const wishes: fc.Arbitrary<Wish> = fc
-  .constantFrom<Wish["name"][]>(...sharedNames.slice(0, 4), "postgres", "web.shop", "api", ...ownNames, "ns")
-  .chain((name) =>
-    fc.record({
-      name: fc.constant(name),
-      rule: rulesFor(name),
-      servicePort: fc.constantFrom<Wish["servicePort"][]>(80, 80, 5432),
-      port: fc.constantFrom(8080, 8081, 32768, 32769),
-      at: fc.constantFrom<Wish["at"][]>("all", "all", "v4", "v6"),
-      health: fc.constantFrom<Binding["health"][]>("none", "none", "healthy", "unhealthy", "starting"),
-    }),
-  );
-
-function rulesFor(name: Wish["name"]): fc.Arbitrary<Wish["rule"]> {
-  if (name.endsWith(".host")) return fc.constant("host");
-  const [usual, other] = name === "postgres" ? (["container", "compose"] as const) : (["compose", "container"] as const);
-  return fc.constantFrom<Wish["rule"][]>(usual, usual, usual, other, "label");
-}
-
-const sayings: fc.Arbitrary<Saying> = fc.record({
-  label: fc.constantFrom<Saying["label"][]>("nas", "nas", ...labels),
-  families: fc.constantFrom<Saying["families"][]>("v4", "both"),
-  wishes: fc.array(wishes, { maxLength: 5, size: "max" }),
-});
-
-const pushes = fc
-  .record({ who: speaking, saying: sayings, token: sameToken, lease: leases, isLate })
-  .map(({ who, saying, token, lease, isLate }) => {
+function pushes({ names, tokens }: Focus): fc.Arbitrary<Step> {
+  const saying: fc.Arbitrary<Saying> = fc.record({
+    label: fc.constantFrom<Saying["label"][]>("nas", "nas", ...labels),
+    families: fc.constantFrom<Saying["families"][]>("v4", "both"),
+    wishes: fc.array(wishesFor(names), { maxLength: 5, size: "max" }),
+  });
+  const parts = fc.record({ who: speaking, saying, token: another(tokens), lease: leases, isLate: rarely() });
+  return parts.map(({ who, saying, token, lease, isLate }) => {
     const what = `pushes${lateness(isLate)} ${describeSaying(saying)} for ${lease} s${under(token)}`;
     return spoken(who, what, async (world, speaker) => {
       Object.assign(speaker, { lease, token: token ?? speaker.token });
@@ -98,25 +87,28 @@ const pushes = fc
       return isLate ? world.holdBack(speaker, request) : world.say(speaker, request);
     });
   });
+}
 
-const repushes = fc.record({ who: speaking, token: sameToken }).map(({ who, token }) =>
-  spoken(who, `pushes what it last did${under(token)}`, async (world, speaker) => {
-    speaker.token = token ?? speaker.token;
-    await speaker.declare(speaker.declared);
-    await world.push(speaker);
-  }),
-);
+function repushes({ tokens }: Focus): fc.Arbitrary<Step> {
+  return fc.record({ who: speaking, token: another(tokens) }).map(({ who, token }) =>
+    spoken(who, `pushes what it last did${under(token)}`, async (world, speaker) => {
+      speaker.token = token ?? speaker.token;
+      await speaker.declare(speaker.declared);
+      await world.push(speaker);
+    }),
+  );
+}
 
-const deltas = fc
-  .record({
+function deltas({ names, tokens }: Focus): fc.Arbitrary<Step> {
+  const parts = fc.record({
     who: speaking,
-    changed: fc.array(wishes, { maxLength: 2 }),
-    gone: fc.subarray([...sharedNames, ...ownNames], { maxLength: 2 }),
-    token: sameToken,
+    changed: fc.array(wishesFor(names), { maxLength: 2 }),
+    gone: fc.subarray(names, { maxLength: Math.min(2, names.length) }),
+    token: another(tokens),
     fault: fc.constantFrom("", "", "", "", "", " from another base", " to another digest"),
-    isLate,
-  })
-  .map(({ who, changed, gone, token, fault, isLate }) => {
+    isLate: rarely(),
+  });
+  return parts.map(({ who, changed, gone, token, fault, isLate }) => {
     const shown = describeSaying({ label: "nas", families: "v4", wishes: changed }).replace(/^[^:]*: /, "");
     const what = `changes${lateness(isLate)}${fault} ${shown}, without ${gone.join(", ") || "nothing"}${under(token)}`;
     return spoken(who, what, async (world, speaker) => {
@@ -125,10 +117,12 @@ const deltas = fc
       return isLate ? world.holdBack(speaker, request) : world.say(speaker, request);
     });
   });
+}
 
-const renewals = fc
-  .record({ who: speaking, token: sameToken, lease: fc.option(leases, { freq: 3, nil: undefined }), isLate })
-  .map(({ who, token, lease, isLate }) => {
+function renewals({ tokens }: Focus): fc.Arbitrary<Step> {
+  const lease = fc.option(leases, { freq: 3, nil: undefined });
+  const parts = fc.record({ who: speaking, token: another(tokens), lease, isLate: rarely() });
+  return parts.map(({ who, token, lease, isLate }) => {
     const length = lease === undefined ? "" : ` for ${lease} s`;
     return spoken(who, `renews${lateness(isLate)}${length}${under(token)}`, async (world, speaker) => {
       speaker.lease = lease ?? speaker.lease;
@@ -136,30 +130,43 @@ const renewals = fc
       return isLate ? world.holdBack(speaker, request) : world.say(speaker, request);
     });
   });
+}
 
-const repeats = fc.constantFrom(0, 0, 1, 2, 3, 5, 8).map((back) =>
-  stepOf(back === 0 ? "the last request again" : `the request ${back} before the last one`, (world) =>
-    world.repeat(back),
-  ),
-);
+const repeats = fc.constantFrom(0, 0, 1, 2, 3, 5, 8).map((back) => {
+  const text = back === 0 ? "the last request again" : `the request ${back} before the last one`;
+  return stepOf(text, (world) => world.repeat(back));
+});
 
 const withdrawals = fc.record({ who: speaking, isOperators: fc.boolean() }).map(({ who, isOperators }) => {
+  const { host } = who;
   if (isOperators)
-    return stepOf(`an operator removes ${lettersOfHosts[who.host]}`, (world) =>
-      world.removeHost(hostIds[who.host] ?? ""),
+    return stepOf(`an operator removes ${lettersOfHosts[host]}`, (world) =>
+      world.removeHost(hostIds[host] ?? ""),
     );
   return spoken(who, "withdraws", (world, speaker) =>
     world.say(speaker, (turn) => ({ kind: "withdraw", hostId: speaker.hostId, turn })),
   );
 });
 
-const releases = fc
-  .constantFrom(...sharedNames.slice(0, 4), "web.nas.host")
-  .map((name) => stepOf(`an operator frees ${name}`, (world) => world.release(name)));
+function releases({ names }: Focus): fc.Arbitrary<Step> {
+  return fc
+    .constantFrom(...names)
+    .map((name) => stepOf(`an operator frees ${name}`, (world) => world.release(name)));
+}
 
-const waits = fc
-  .constantFrom(second, 6 * second, 6 * second, 16 * second, 14 * day - 10 * minute)
-  .map((ms) => stepOf(`${durationOf(ms)} pass`, (world) => world.advance(ms)));
+/** Leases end in the middle of some, and with others; what is kept ends with the longest, or a little later. */
+const waits = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(1, 5, 5, 16).map(wait) },
+  { weight: 1, arbitrary: fc.constantFrom(14 * day, 14 * day - 10 * minute).map(longWait) },
+);
+
+function wait(seconds: number): Step {
+  return stepOf(`${seconds} s pass`, (world) => world.advance(seconds * world.secondMs));
+}
+
+function longWait(ms: number): Step {
+  return stepOf(`${durationOf(ms)} pass`, (world) => world.advance(ms));
+}
 
 /** All hosts named renew for the longest lease before every `every` ms, as long as the registry lets them. */
 function renewedWaits(ms: number, every: number): fc.Arbitrary<Step> {
@@ -170,13 +177,44 @@ function renewedWaits(ms: number, every: number): fc.Arbitrary<Step> {
         for (const host of hosts) {
           const speaker = world.speakers[host]?.[0];
           if (speaker === undefined || speaker.digest === "") continue;
-          speaker.lease = 3600;
+          speaker.lease = 3600 * (1000 / world.secondMs);
           await world.renewUnseen(speaker);
         }
         await world.advance(Math.min(every, left));
       }
     });
   });
+}
+
+function wishesFor(names: Wish["name"][]): fc.Arbitrary<Wish> {
+  return fc.constantFrom(...names).chain((name) =>
+    fc.record({
+      name: fc.constant(name),
+      rule: rulesFor(name),
+      servicePort: fc.constantFrom<Wish["servicePort"][]>(80, 80, 5432),
+      port: fc.constantFrom(8080, 8081, 32768, 32769),
+      at: fc.constantFrom<Wish["at"][]>("all", "all", "v4", "v6"),
+      health: fc.constantFrom<Binding["health"][]>("none", "none", "healthy", "unhealthy", "starting"),
+    }),
+  );
+}
+
+function rulesFor(name: Wish["name"]): fc.Arbitrary<Wish["rule"]> {
+  if (name.endsWith(".host")) return fc.constant("host");
+  const isContainers = name === "postgres";
+  const [usual, other] = isContainers
+    ? (["container", "compose"] as const)
+    : (["compose", "container"] as const);
+  return fc.constantFrom<Wish["rule"][]>(usual, usual, usual, other, "label");
+}
+
+/** Mostly the token the process has already. */
+function another(tokens: TokenName[]): fc.Arbitrary<TokenName | undefined> {
+  return fc.option(fc.constantFrom(...tokens), { freq: 2, nil: undefined });
+}
+
+function rarely(): fc.Arbitrary<boolean> {
+  return fc.nat(9).map((number) => number === 9);
 }
 
 async function deltaOf(
@@ -186,10 +224,12 @@ async function deltaOf(
   without: string[],
   fault: string,
 ): Promise<(turn: Turn) => ModelRequest> {
-  const { hostId, token, lease, digest: before } = speaker;
+  const { hostId, digest: before } = speaker;
   const { bindings, ...about } = speaker.declared;
   const changed = wishes.map((wish) => bindingOf(wish, about.addresses));
-  const gone = without.map((name) => parseName(below(name))).filter((name) => changed.every((one) => one.name !== name));
+  const gone = without
+    .map((name) => parseName(below(name)))
+    .filter((name) => changed.every((one) => one.name !== name));
   const others = new Set([...changed.map(({ name }) => name), ...gone]);
   const kept = bindings.filter(({ name }) => !others.has(name));
   await speaker.declare({ ...about, bindings: [...kept, ...changed] });
@@ -199,8 +239,9 @@ async function deltaOf(
   const base = fault.endsWith("base") || before === "" ? "0".repeat(64) : before;
   const digest = fault.endsWith("digest") ? await digestOf(nothing) : speaker.digest;
   return (turn) => {
+    const lease = world.leaseOf(speaker);
     const body = { ...turn, lease, base, digest, declared: about, changed, gone };
-    return { kind: "delta", hostId, access: tokens[token], body };
+    return { kind: "delta", hostId, access: world.tokenOf(speaker), body };
   };
 }
 
@@ -230,6 +271,6 @@ function lateness(isLate: boolean): string {
 }
 
 function durationOf(ms: number): string {
-  if (ms >= day) return `${ms / day} days`;
-  return ms >= minute ? `${ms / minute} min` : `${ms / second} s`;
+  const [days, minutes] = [Math.floor(ms / day), (ms % day) / minute];
+  return [days > 0 ? `${days} days` : "", minutes > 0 ? `${minutes} min` : ""].join(" ").trim();
 }

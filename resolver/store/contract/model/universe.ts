@@ -13,15 +13,27 @@ export const lettersOfHosts = ["Q", "B", "C"] as const;
 
 export const labels = ["nas", "pi"] as const;
 
+export const tokenNames = ["plain", "twin", "narrow", "small", "brief"] as const;
+export type TokenName = (typeof tokenNames)[number];
+
 /** Three owners. `plain` and `twin` stand for the same rights; the others are bounded, each in one way. */
-export const tokens = {
-  plain: tokenOf("team-a", {}, "plain"),
-  twin: tokenOf("team-a", {}, "twin"),
-  narrow: tokenOf("team-b", { names: ["*.shop", "postgres"], hosts: ["nas", hostIds[2]] }, "narrow"),
-  small: tokenOf("team-c", { maxBindings: 3 }, "small"),
-  brief: tokenOf("team-c", { maxLease: 10 }, "brief"),
-} satisfies Record<string, Access>;
-export type TokenName = keyof typeof tokens;
+export function tokensIn(pace: Pace): Record<TokenName, Access> {
+  return {
+    plain: tokenOf("team-a", {}, "plain"),
+    twin: tokenOf("team-a", {}, "twin"),
+    narrow: tokenOf("team-b", { names: ["*.shop", "postgres"], hosts: ["nas", hostIds[2]] }, "narrow"),
+    small: tokenOf("team-c", { maxBindings: 3 }, "small"),
+    brief: tokenOf("team-c", { maxLease: 10 * pace.second }, "brief"),
+  };
+}
+
+/** How time is told. A clock that ticks by itself goes wrong by what it ticked, so there everything takes longer. */
+export interface Pace {
+  /** What leases and short waits are counted in: so many seconds. */
+  second: number;
+  /** How far the registry's clock may have ticked by itself in one history, in milliseconds: less than one such second. */
+  driftMs: number;
+}
 
 /** Names for services, a plain container's, a reserved one, and two of which each is some host's own. */
 export const sharedNames = ["web.shop", "db.shop", "api", "postgres", "ns"] as const;

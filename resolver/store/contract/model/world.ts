@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { PushReply, Turn } from "../../../../shared/binding.ts";
 import { canonicalText } from "../../../../shared/digest.ts";
 import { parseName } from "../../../../shared/name.ts";
+import type { Access } from "../../../access.ts";
 import type { TurnOutcome, WithdrawOutcome } from "../../../store.ts";
 import { below, generationOf, zone } from "../builders.ts";
 import type { StoreHarness } from "../harness.ts";
@@ -10,7 +11,7 @@ import { expectedRefusals, seenRefusals } from "./expected-views.ts";
 import { Observer } from "./observer.ts";
 import { type ModelRequest, type ModelRules, RegistryModel } from "./registry-model.ts";
 import { Speaker } from "./speaker.ts";
-import { hostIds, type TokenName, tokens } from "./universe.ts";
+import { hostIds, type Pace, type TokenName, tokensIn } from "./universe.ts";
 
 type Outcome = TurnOutcome | WithdrawOutcome;
 
@@ -18,6 +19,8 @@ type Outcome = TurnOutcome | WithdrawOutcome;
 export class World {
   readonly speakers = hostIds.map((_, host) => [new Speaker(host, false), new Speaker(host, true)] as const);
   readonly #harness: StoreHarness;
+  readonly #pace: Pace;
+  readonly #tokens: Record<TokenName, Access>;
   readonly #model: RegistryModel;
   readonly #observer: Observer;
   readonly #texts = new Map<string, string>();
@@ -25,21 +28,27 @@ export class World {
   readonly #sent: ModelRequest[] = [];
   readonly #grantsRevisions = new Map<string, number>();
   readonly #generations = new Set<string>();
-  #requests = 0;
 
-  constructor(harness: StoreHarness, rules: ModelRules, toleranceMs: number) {
+  constructor(harness: StoreHarness, rules: ModelRules, pace: Pace) {
     this.#harness = harness;
     this.#model = new RegistryModel(rules, (digest) => this.#texts.get(digest));
-    this.#observer = new Observer(this.#model, toleranceMs);
+    this.#observer = new Observer(this.#model, pace.driftMs);
+    this.#tokens = tokensIn(pace);
+    this.#pace = pace;
   }
 
-  /** How many requests were judged so far. */
-  get requests(): number {
-    return this.#requests;
+  /** Milliseconds of one second of this history. */
+  get secondMs(): number {
+    return this.#pace.second * 1000;
   }
 
-  get canRestart(): boolean {
-    return this.#harness.restart !== undefined;
+  /** What it asks for, in seconds. */
+  leaseOf({ lease }: Speaker): number {
+    return lease * this.#pace.second;
+  }
+
+  tokenOf(speaker: Speaker): Access {
+    return this.#tokens[speaker.token];
   }
 
   push(speaker: Speaker): Promise<void> {
@@ -87,13 +96,23 @@ export class World {
   }
 
   renewal(speaker: Speaker, turn: Turn, token: TokenName = speaker.token): ModelRequest {
-    const { hostId, digest, lease } = speaker;
-    return { kind: "renew", hostId, access: tokens[token], body: { ...turn, digest, lease } };
+    const { hostId, digest } = speaker;
+    return {
+      kind: "renew",
+      hostId,
+      access: this.#tokens[token],
+      body: { ...turn, digest, lease: this.leaseOf(speaker) },
+    };
   }
 
   wholePush(speaker: Speaker, turn: Turn): ModelRequest {
-    const { hostId, token, declared, digest, lease } = speaker;
-    return { kind: "push", hostId, access: tokens[token], body: { ...turn, declared, digest, lease } };
+    const { hostId, token, declared, digest } = speaker;
+    return {
+      kind: "push",
+      hostId,
+      access: this.#tokens[token],
+      body: { ...turn, declared, digest, lease: this.leaseOf(speaker) },
+    };
   }
 
   /** The very same request once more: the last one, or the one so many before it. */
@@ -133,10 +152,11 @@ export class World {
   async #judge(request: ModelRequest): Promise<Outcome> {
     const outcome = await this.#carryOut(request);
     const verdict = this.#model.judge(request);
-    this.#requests++;
     if (outcome.kind === "unknown-generation") this.#learn(generationOf(outcome));
     const { kind } = outcome;
-    const seen = kind === "superseded" ? { ...outcome, leaseRemaining: this.#left(outcome) } : { kind };
+    const seen = kind === "superseded" ? { ...outcome } : { kind };
+    if ("leaseRemaining" in seen && "leaseRemaining" in verdict)
+      seen.leaseRemaining = this.#observer.withoutTicks(seen.leaseRemaining, verdict.leaseRemaining);
     expect(seen, `what becomes of ${describeRequest(request)}`).toEqual(verdict);
     if (kind === "accepted") this.#checkReply(request.hostId, outcome.reply);
     return outcome;
@@ -161,10 +181,6 @@ export class World {
       case "withdraw":
         return store.withdraw(hostId, request.turn);
     }
-  }
-
-  #left({ heldEpoch: _, leaseRemaining }: { heldEpoch: number; leaseRemaining: number }): number {
-    return leaseRemaining;
   }
 
   /** The registry's own word; all that is known of it is when it has to be another. */
@@ -204,7 +220,8 @@ export class World {
 }
 
 function signedFor(request: ModelRequest, generation: string): ModelRequest {
-  if (request.kind !== "withdraw") return { ...request, body: { ...request.body, generation } } as ModelRequest;
+  if (request.kind !== "withdraw")
+    return { ...request, body: { ...request.body, generation } } as ModelRequest;
   return request.turn === undefined ? request : { ...request, turn: { ...request.turn, generation } };
 }
 

@@ -1,0 +1,555 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { standardSettings } from "../../resolver/settings.ts";
+import {
+  accepted,
+  binding,
+  endpointsAt,
+  existsAt,
+  heldAt,
+  refusedIn,
+  TestHost,
+  tokenOf,
+  zone,
+} from "../../resolver/store/contract/builders.ts";
+import { keysFor } from "../../resolver/store/etcd/layout.ts";
+import { auditEntry, makeToken } from "../../resolver/testing/tokens.ts";
+import { BerthError } from "../../shared/errors.ts";
+import { parseName } from "../../shared/name.ts";
+import { type EtcdCluster, startEtcdCluster } from "../testbed/etcd.ts";
+import { until } from "../testbed/wait.ts";
+import {
+  agreed,
+  blind,
+  type EtcdResolver,
+  openResolver,
+  type ResolverOptions,
+  viewOf,
+} from "./etcd-resolver.ts";
+import { gatewayTo, type LoggedGateway, watching } from "./etcd-watching.ts";
+
+let cluster: EtcdCluster;
+let root = "";
+let rooms = 0;
+const opened: { close(): unknown }[] = [];
+
+beforeAll(async () => {
+  cluster = await startEtcdCluster();
+});
+beforeEach(() => {
+  root = `/berth-${++rooms}`;
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()));
+  await cluster.startAll();
+});
+afterAll(() => cluster?.close());
+
+async function open(options: ResolverOptions = {}): Promise<EtcdResolver> {
+  const resolver = await openResolver(cluster, root, options);
+  opened.push(resolver);
+  return resolver;
+}
+
+function openTwo(): Promise<[EtcdResolver, EtcdResolver]> {
+  return Promise.all([open(), open({ first: 1 })]);
+}
+
+/** etcd as seen past every resolver. */
+function directly(): LoggedGateway {
+  const gateway = gatewayTo(cluster);
+  opened.push(gateway);
+  return gateway;
+}
+
+const keys = () => keysFor(zone, root);
+const short = { lease: 5 };
+const unavailable = { code: "store-unavailable", retryable: true };
+const patient = { timeoutMs: 30_000 };
+
+/** `count` services of one stack, all on one host. */
+function many(count: number, at = "10.0.0.5", stack = "big") {
+  return Array.from({ length: count }, (_, n) => binding(`svc-${n}.${stack}`, { port: 1024 + n, at: [at] }));
+}
+
+/** As its agent would: says it again until it is taken. */
+async function pushed(
+  host: TestHost,
+  resolver: EtcdResolver,
+  ...said: DropFirst<Parameters<TestHost["push"]>>
+) {
+  const attempt = async () => accepted(host.push(resolver.store, ...said));
+  return until("the push is taken", attempt, { ...patient, everyMs: 200 });
+}
+type DropFirst<T extends unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
+
+describe("a large host on etcd", () => {
+  it("registers 5,000 bindings within etcd's limits, and one changed binding writes one chunk and the head", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    const set = many(5000);
+    expect((await accepted(nas.push(a.store, set))).refused).toEqual([]);
+    const gateway = directly();
+    const { items, revision } = await gateway.range({ prefix: keys().hosts });
+    const sizes = items.map(({ value }) => Buffer.byteLength(value));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(64 * 1024);
+    for (const { compare = [], success, failure = [] } of a.txns) {
+      expect(Math.max(compare.length, success.length, failure.length)).toBeLessThanOrEqual(128);
+      expect(Buffer.byteLength(JSON.stringify(success))).toBeLessThan(1.4 * 1024 * 1024);
+    }
+    await agreed(a, b);
+    expect((await b.store.services()).services).toHaveLength(5000);
+
+    const watch = watching(gateway, { prefix: root }, revision + 1);
+    await accepted(nas.push(a.store, set.with(1234, binding("svc-1234.big", { port: 9 }))));
+    await until("the head is written", () =>
+      watch.seen().some((word) => word.startsWith(keys().head(nas.hostId))),
+    );
+    const words = watch.calls.flatMap(({ events }) => events.map(wordOf));
+    expect(words.toSorted()).toEqual(["-chunk", "chunk", "head", "mark"]);
+    await agreed(a, b);
+    expect(await endpointsAt(b.store, "_80._tcp.svc-1234.big")).toEqual(["10.0.0.5:9"]);
+  });
+});
+
+function wordOf(event: { kind: string; key?: string; item?: { key: string } }): string {
+  const key = event.item?.key ?? event.key ?? "";
+  const word = /(meta|mark|head|chunk|labels|holds|tokens)(\/|$)/.exec(key.slice(root.length))?.[1] ?? key;
+  return event.kind === "delete" ? `-${word}` : word;
+}
+
+describe("two resolvers on one etcd", () => {
+  it("grant each of 500 names to exactly one of two owners who ask for them at once", async () => {
+    const [a, b] = await openTwo();
+    const hosts = [
+      new TestHost("a", "nas", ["10.0.0.5"], tokenOf("team-a")),
+      new TestHost("b", "pi", ["10.0.0.6"], tokenOf("team-b")),
+    ] as const;
+    const wanted = (at: string) =>
+      Array.from({ length: 500 }, (_, n) =>
+        binding(`name-${n}`, { at: [at], rule: n % 2 === 0 ? "container" : "compose" }),
+      );
+    const [first, second] = await Promise.all([
+      accepted(hosts[0].push(a.store, wanted("10.0.0.5"))),
+      accepted(hosts[1].push(b.store, wanted("10.0.0.6"))),
+    ]);
+    const refused = [...first.refused, ...second.refused];
+    expect(refused).toHaveLength(500);
+    expect(new Set(refused.map(({ name }) => name)).size).toBe(500);
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["held"]));
+    await agreed(a, b, await open());
+    for (const { store } of [a, b]) {
+      const { services } = await store.services();
+      expect(services).toHaveLength(500);
+      expect(services.every(({ ports }) => ports.every(({ endpoints }) => endpoints.length === 1))).toBe(
+        true,
+      );
+    }
+  });
+
+  it("grant one label to one of two hosts who ask for it at once", async () => {
+    const [a, b] = await openTwo();
+    const pairs = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    const replies = await Promise.all(
+      pairs.map((letter, n) => {
+        const host = new TestHost(letter, `nas-${n >> 1}`);
+        return accepted(host.push((n % 2 === 0 ? a : b).store, []));
+      }),
+    );
+    await agreed(a, b);
+    const labels = replies.map(({ hostLabel }) => hostLabel);
+    expect(new Set(labels).size).toBe(pairs.length);
+    expect(labels.filter((label) => /^nas-\d$/.test(label))).toHaveLength(4);
+    expect((await a.store.hosts()).hosts.map(({ hostLabel }) => hostLabel)).toEqual(labels.toSorted());
+  });
+
+  it("take one host through both at once: its latest word stays, and all of it is on the one lease that is renewed", async () => {
+    const [a, b] = await openTwo();
+    for (const letter of ["a", "b", "c", "d", "e", "f"]) {
+      const [older, newer] = [new TestHost(letter, letter), new TestHost(letter, letter)];
+      await Promise.all([older.push(a.store, [], { sequence: 0 }), newer.push(b.store, [], { sequence: 0 })]);
+      await a.store.withdraw(older.hostId);
+      await agreed(a, b);
+      const common = many(20, "10.0.0.5", letter);
+      const outcomes = await Promise.all([
+        older.push(a.store, common, { sequence: 5 }),
+        newer.push(b.store, [...common, binding(`more.${letter}`)], { sequence: 6 }),
+      ]);
+      expect(outcomes[1].kind).toBe("accepted");
+      expect(await existsAt(b.store, `more.${letter}`)).toBe(true);
+      // Late from the network, after another resolver took the next one.
+      expect(await older.push(a.store, [], { sequence: 5 })).toMatchObject({ kind: "superseded" });
+    }
+    await agreed(a, b);
+    expect((await a.store.services()).services).toHaveLength(6 * 21);
+    const { items } = await directly().range({ prefix: root });
+    const heads = items.filter(({ key }) => key.endsWith("/head"));
+    expect(heads).toHaveLength(6);
+    for (const { key, value, lease } of heads) {
+      const { chunks, leaseId, host } = JSON.parse(value);
+      expect(lease).toBe(leaseId);
+      for (const hash of chunks) {
+        const at = keys().chunk(host.hostId, leaseId, hash);
+        expect(items.find((item) => item.key === at)?.lease, `a chunk of ${key}`).toBe(leaseId);
+      }
+      expect(items.find((item) => item.key === keys().label(host.hostLabel))).toMatchObject({
+        value: host.hostId,
+        lease: leaseId,
+      });
+    }
+  });
+
+  it("tell the two processes of a cloned key apart, though each speaks to another resolver", async () => {
+    const [a, b] = await openTwo();
+    const [original, clone] = [new TestHost("c", "vm"), new TestHost("c", "vm")];
+    await accepted(original.push(a.store, [binding("one")]));
+    await agreed(a, b);
+    expect(await clone.push(b.store, [binding("two")])).toMatchObject({ kind: "superseded", heldEpoch: 1 });
+    await accepted(clone.push(b.store, [binding("two")], { epoch: 2 }));
+    await agreed(a, b);
+    expect(await original.renew(a.store)).toMatchObject({ kind: "superseded", heldEpoch: 2 });
+    expect(await original.push(a.store, [binding("one")])).toMatchObject({ kind: "superseded" });
+  });
+
+  it("free a name for who waits longest, whichever resolver settles it, also one that starts late", async () => {
+    const [a, b] = await openTwo();
+    const rule = { rule: "container" as const };
+    const holder = new TestHost("h", "holder");
+    await accepted(holder.push(a.store, [binding("postgres", rule)]));
+    // The one that waits longer has the higher host id, which would come second.
+    for (const [letter, resolver] of [
+      ["z", b],
+      ["a", a],
+    ] as const) {
+      await accepted(new TestHost(letter, letter).push(resolver.store, [binding("postgres", rule)]));
+      await agreed(a, b);
+    }
+    const late = await open();
+    await agreed(a, b, late);
+    await late.store.withdraw(holder.hostId);
+    await until(
+      "the name is given on",
+      async () => (await heldAt(late.store, "postgres"))?.hostLabel === "z",
+    );
+    await agreed(a, b, late);
+  });
+
+  it("of different zones do not disturb each other", async () => {
+    const [a, other] = await Promise.all([
+      open(),
+      open({ settings: standardSettings(parseName("other.internal")) }),
+    ]);
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    const before = await viewOf(a);
+    await accepted(new TestHost("a", "nas").push(other.store, []));
+    await accepted(new TestHost("b", "nas").push(other.store, []));
+    expect(await viewOf(a)).toEqual(before);
+    expect((await other.store.hosts()).hosts).toHaveLength(2);
+    await accepted(nas.push(a.store, [binding("api")]));
+    await until("web is free", async () => (await heldAt(a.store, "web")) === undefined);
+  });
+
+  it("know each other's tokens: created on one accepted on the other, revoked on one announced on the other", async () => {
+    const [a, b] = await openTwo();
+    const { record } = await makeToken(1);
+    await a.tokenTable.put(record, auditEntry());
+    await until("the other knows it", async () => (await b.tokenTable.find(record.id)) !== undefined);
+    expect(await b.tokenTable.find(record.id)).toEqual(record);
+    const both = [
+      a.tokenTable.revoke(record.id, 5000, auditEntry()),
+      b.tokenTable.revoke(record.id, 6000, auditEntry()),
+    ];
+    expect(await Promise.all(both)).toEqual([true, true]);
+    await agreed(a, b);
+    expect([a.announced, b.announced]).toEqual([[record.id], [record.id]]);
+  });
+});
+
+describe("a lease on etcd", () => {
+  it("is renewed by every push, changed set or not", async () => {
+    const a = await open();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")], short));
+    const { items } = await directly().range({ key: keys().head(nas.hostId) });
+    const id = BigInt(items[0]?.lease ?? "0").toString(16);
+    const left = async () =>
+      Number(/remaining\((\d+)s\)/.exec(await cluster.etcdctl(["lease", "timetolive", id]))?.[1]);
+    const whole = await left();
+    await until("some of it is over", async () => (await left()) <= whole - 2);
+    await accepted(nas.push(a.store, [binding("api")], short));
+    expect(await left()).toBeGreaterThanOrEqual(whole - 1);
+  });
+
+  it("moves with the host, and is ended by etcd itself when its resolver is gone: all see it, and who waits has the names", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    const waiting = new TestHost("b", "pi", ["10.0.0.6"]);
+    await accepted(nas.push(a.store, [binding("db", { rule: "container" })], short));
+    await accepted(
+      waiting.push(a.store, [binding("db", { rule: "container", at: ["10.0.0.6"] })], { lease: 600 }),
+    );
+    await agreed(a, b);
+    // Its set is known: a renewal is enough, once it is signed for the other resolver.
+    expect((await accepted(nas.renew(b.store))).lease).toBe(5);
+    await agreed(a, b);
+    // Longer than the lease, which the first resolver thinks was last renewed by itself.
+    const renewed = async () => accepted(nas.renew(b.store));
+    const end = Date.now() + 7000;
+    await until("the first one's time is long over", async () => (await renewed()) && Date.now() > end, {
+      ...patient,
+      everyMs: 1000,
+    });
+    expect(await existsAt(a.store, "nas.host"), "kept alive by the other").toBe(true);
+    const before = await a.store.hosts();
+    expect(before.hosts.find(({ hostLabel }) => hostLabel === "nas")?.leaseRemaining).toBe(5);
+    await b.crash();
+    const isGivenOn = async () => (await endpointsAt(a.store, "_80._tcp.db")).join() === "10.0.0.6:8080";
+    await until("the name is the waiting host's", isGivenOn, { timeoutMs: 30_000, everyMs: 200 });
+    expect((await a.store.hosts()).hosts.map(({ hostLabel }) => hostLabel)).toEqual(["pi"]);
+    await agreed(a, await open({ first: 2 }));
+  });
+});
+
+describe("an etcd that loses members", () => {
+  it("loses nothing that was acknowledged while its leader is killed under pushes, and goes on with two of three", async () => {
+    const [a, b] = await openTwo();
+    const hosts = ["a", "b", "c", "d"].map((letter, n) => new TestHost(letter, letter, [`10.0.0.${n + 1}`]));
+    const acknowledged = new Map<string, number>();
+    const led = await cluster.leader();
+    const isKilled = Promise.withResolvers<void>();
+    const pushing = hosts.map(async (host, n) => {
+      for (let round = 1; round <= 12; round++) {
+        if (round === 4) await isKilled.promise;
+        const set = [binding(`svc-${n}`, { at: [`10.0.0.${n + 1}`], port: 1000 + round })];
+        await pushed(host, n % 2 === 0 ? a : b, set, { lease: 600 });
+        acknowledged.set(`svc-${n}`, 1000 + round);
+      }
+    });
+    await until("pushes are under way", () => acknowledged.size === 4);
+    await cluster.killMember(led);
+    isKilled.resolve();
+    await Promise.all(pushing);
+    const late = await open({ first: (led + 1) % 3 });
+    await agreed(a, b, late);
+    for (const { store } of [a, b, late]) {
+      for (const [name, port] of acknowledged) {
+        const address = `10.0.0.${Number(name.at(-1)) + 1}`;
+        expect(await endpointsAt(store, `_80._tcp.${name}`)).toEqual([`${address}:${port}`]);
+      }
+    }
+  });
+
+  it("is read whole again when it forgot what happened while a watch was down", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    const kept = new TestHost("b", "pi", ["10.0.0.6"]);
+    await accepted(nas.push(a.store, [binding("web"), binding("api")]));
+    await accepted(kept.push(a.store, [binding("other", { at: ["10.0.0.6"] })]));
+    const [old, fresh] = [await makeToken(1), await makeToken(2)];
+    await a.tokenTable.put(old.record, auditEntry());
+    await agreed(a, b);
+    const see = blind(b);
+    await accepted(nas.push(a.store, [binding("web", { port: 9999 }), binding("new")]));
+    await a.store.withdraw(kept.hostId);
+    await a.tokenTable.revoke(old.id, 5000, auditEntry());
+    await a.tokenTable.put(fresh.record, auditEntry());
+    await until("names are settled", async () => (await heldAt(a.store, "other")) === undefined);
+    const { revision } = await directly().range({ key: "none" });
+    await cluster.compact(revision);
+    expect(await existsAt(b.store, "new"), "it sees nothing yet").toBe(false);
+    see();
+    await agreed(a, b);
+    expect(b.lines.join("\n")).toContain("reading etcd anew");
+    expect(b.announced).toEqual([old.id]);
+    expect(await endpointsAt(b.store, "_80._tcp.web")).toEqual(["10.0.0.5:9999"]);
+  });
+
+  it("is answered for from memory, marked stale, while all of it is down; writes are refused at once, and nothing lapses", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")], short));
+    await agreed(a, b);
+    await cluster.stopAll();
+    await until("both notice", () => a.isAway() && b.isAway(), patient);
+    const { record } = await makeToken(1);
+    const began = performance.now();
+    await expect(new TestHost("b", "pi").push(a.store, [])).rejects.toMatchObject(unavailable);
+    await expect(nas.renew(b.store)).rejects.toMatchObject(unavailable);
+    await expect(a.store.releaseName(binding("web").name)).rejects.toMatchObject(unavailable);
+    await expect(a.tokenTable.put(record, auditEntry())).rejects.toMatchObject(unavailable);
+    expect(performance.now() - began, "no time-out was waited for").toBeLessThan(500);
+    const end = performance.now() + 7000;
+    await until("the lease would long be over", () => performance.now() > end, patient);
+    for (const { store } of [a, b]) {
+      const view = await store.read(`_80._tcp.web.${zone}`);
+      expect(view.stale).toBe(true);
+      expect(view.rrsets[0]?.ttl).toBeGreaterThan(0);
+      expect((await store.hosts()).hosts).toHaveLength(1);
+    }
+    await cluster.startAll();
+    await until("both are back", () => !a.isAway() && !b.isAway(), patient);
+    expect((await a.store.hosts()).hosts[0]?.leaseRemaining).toBeGreaterThanOrEqual(3);
+    expect((await accepted(nas.renew(a.store))).lease).toBe(5);
+    await pushed(nas, a, [binding("api")], short);
+    await agreed(a, b);
+    expect((await a.store.read(`api.${zone}`)).stale).toBeUndefined();
+  });
+
+  it("is taken as it is when it comes back empty: hosts push whole again, and no serial goes back", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    for (const port of [1, 2, 3]) await accepted(nas.push(a.store, [binding("web", { port })]));
+    await agreed(a, b);
+    const before = await counted(a);
+    await cluster.wipe();
+    await cluster.startAll();
+    const isEmpty = async () =>
+      (await a.store.hosts()).hosts.length + (await b.store.hosts()).hosts.length === 0;
+    await until("both have read it anew", isEmpty, patient);
+    await until("both are back", () => !a.isAway() && !b.isAway(), patient);
+    const renewal = async () => (await nas.renew(a.store)).kind;
+    expect(await until("the renewal is judged", renewal, patient)).toBe("unknown-digest");
+    await pushed(nas, a, [binding("web", { port: 4 })]);
+    await agreed(a, b);
+    expect(await endpointsAt(b.store, "_80._tcp.web")).toEqual(["10.0.0.5:4"]);
+    const after = await counted(b);
+    expect(after.serial).toBeGreaterThan(before.serial);
+    expect(after.revision).toBeGreaterThan(before.revision);
+  });
+
+  it("is not taken for the old one though it has come as far again by the time anybody looks", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    await agreed(a, b);
+    const see = blind(b);
+    const { revision } = await directly().range({ key: "none" });
+    await cluster.wipe();
+    await cluster.startAll();
+    const gateway = directly();
+    const isAsFar = async () =>
+      (await gateway.txn({ success: [{ kind: "put", key: "else", value: "" }] })).revision > revision + 100;
+    await until("it has come as far", isAsFar, { ...patient, everyMs: 0 });
+    see();
+    await until("both have read it anew", async () => (await b.store.hosts()).hosts.length === 0, patient);
+    await pushed(nas, a, [binding("api")]);
+    await agreed(a, b);
+    expect(b.lines.join("\n")).toContain("another one than before");
+  });
+});
+
+async function counted({ store }: EtcdResolver) {
+  return { revision: (await store.hosts()).revision, serial: (await store.read(zone)).serial };
+}
+
+describe("a resolver on etcd", () => {
+  it("starts again with all that was there", async () => {
+    const a = await open();
+    const nas = new TestHost("a", "nas", ["10.0.0.5"], tokenOf("team-a"));
+    const pi = new TestHost("b", "pi", ["10.0.0.6"], tokenOf("team-b", { maxBindings: 3 }));
+    const { record } = await makeToken(1);
+    await a.tokenTable.put(record, auditEntry());
+    await accepted(nas.push(a.store, [binding("web"), binding("db", { rule: "container" })]));
+    await accepted(
+      pi.push(
+        a.store,
+        ["web", "x", "y"].map((name) => binding(name, { at: ["10.0.0.6"] })),
+      ),
+    );
+    await until("all is marked", async () => (await viewOf(a)) !== undefined);
+    const before = await viewOf(a);
+    await a.crash();
+    const again = await open();
+    expect(await viewOf(again)).toEqual(before);
+    expect(refusedIn(await accepted(pi.renew(again.store)))).toEqual(["web held"]);
+  });
+
+  it("does not know whether the head it sent was taken: the host's next push heals it, and nothing is doubled", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    const uncertain = () => {
+      throw new BerthError("etcd-uncertain", "no reply", { retryable: true });
+    };
+    const isHead = ({ success }: { success: { kind: string; key?: string }[] }) =>
+      success.some(({ key }) => key?.endsWith("/head") === true);
+    for (const [port, when] of [
+      [1, "afterTxn"],
+      [2, "beforeTxn"],
+    ] as const) {
+      const set = [binding("web", { port }), binding("api", { port })];
+      a.faults[when] = (txn) => {
+        if (isHead(txn)) uncertain();
+      };
+      await expect(nas.push(a.store, set)).rejects.toMatchObject(unavailable);
+      a.faults[when] = undefined;
+      await accepted(nas.push(a.store, set));
+      await agreed(a, b);
+      expect(await endpointsAt(b.store, "_80._tcp.web")).toEqual([`10.0.0.5:${port}`]);
+      expect((await b.store.names()).names).toHaveLength(2);
+    }
+    const { items } = await directly().range({ prefix: keys().hostPrefix(nas.hostId) });
+    expect(items.filter(({ key }) => key.includes("/chunk/"))).toHaveLength(1);
+  });
+
+  it("that dies between claiming names and showing them leaves them to who waits", async () => {
+    const [a, b] = [await open(), await open({ first: 1, claimingMs: 2000 })];
+    a.faults.beforeTxn = (txn) => {
+      const isHead = txn.success.some(
+        (operation) => operation.kind === "put" && operation.key.endsWith("/head"),
+      );
+      if (isHead) throw new BerthError("etcd-unavailable", "it died here", { retryable: true });
+    };
+    const dying = new TestHost("a", "nas", ["10.0.0.5"], tokenOf("team-a"));
+    await expect(dying.push(a.store, [binding("web"), binding("api")])).rejects.toMatchObject(unavailable);
+    await a.crash();
+    const waiting = new TestHost("b", "pi", ["10.0.0.6"], tokenOf("team-b"));
+    const reply = await accepted(waiting.push(b.store, [binding("web", { at: ["10.0.0.6"] })]));
+    expect(refusedIn(reply), "claimed, for all anybody knows").toEqual(["web held"]);
+    await until("the name is given on", () => existsAt(b.store, "web"), patient);
+    await until("the other is free", async () => (await heldAt(b.store, "api")) === undefined, patient);
+    expect(await heldAt(b.store, "web")).toMatchObject({ owner: "team-b", waiting: [] });
+  });
+
+  it("shows the former set of a host whose head lists a chunk that is not there, and the next turn mends it", async () => {
+    const a = await open();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, many(10)));
+    const gateway = directly();
+    const chunk = `${keys().hostPrefix(nas.hostId)}chunk/`;
+    await gateway.txn({ success: [{ kind: "delete", keys: { prefix: chunk } }] });
+    const late = await open();
+    expect((await late.store.hosts()).hosts, "nothing rather than a part").toEqual([]);
+    expect(late.lines.join("\n")).toMatch(/holds host nas .* in part only/);
+    expect((await a.store.services()).services, "the former set").toHaveLength(10);
+    await accepted(nas.renew(a.store));
+    await agreed(a, late);
+    await gateway.txn({ success: [{ kind: "delete", keys: { prefix: chunk } }] });
+    const later = await open();
+    expect((await nas.renew(later.store)).kind).toBe("unknown-digest");
+    await accepted(nas.push(later.store, many(10)));
+    await agreed(a, later);
+  });
+
+  it("passes over what is not as berth writes it, names its key, and goes on", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    const spoilt = [
+      keys().head(nas.hostId),
+      keys().head("b".repeat(52)),
+      keys().hold(binding("web").name),
+      keys().token("abcdefghij"),
+      `${keys().prefix}holds/not..a name`,
+      `${keys().prefix}later/feature`,
+    ];
+    const gateway = directly();
+    for (const key of spoilt) await gateway.txn({ success: [{ kind: "put", key, value: "{}" }] });
+    await gateway.txn({ success: [{ kind: "put", key: keys().head("d".repeat(52)), value: "no JSON" }] });
+    const isTold = () => spoilt.slice(0, -1).every((key) => b.lines.some((line) => line.includes(key)));
+    await until("the log names them", isTold);
+    for (const { store } of [a, b]) expect(await existsAt(store, "web")).toBe(true);
+    await accepted(nas.push(a.store, [binding("api")]));
+    await accepted(new TestHost("b", "pi").push(b.store, [binding("web")]));
+    await agreed(a, b, await open());
+  });
+});

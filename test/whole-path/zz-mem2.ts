@@ -1,0 +1,17 @@
+import { openResolver } from "./etcd-resolver.ts";
+const gc = () => (globalThis as { gc?: () => void }).gc?.();
+const urls = JSON.parse(process.argv[2] ?? "[]");
+gc();
+const before = process.memoryUsage();
+const t = performance.now();
+const poll = setInterval(() => { const m = process.memoryUsage(); console.log("at", Math.round(performance.now()-t), m.rss >> 20, m.heapUsed >> 20, m.external>>20); }, 2000);
+const r = await openResolver({ urls } as never, "/mem");
+const view = r.store.read("_80._tcp.svc-5.stack-77.berth.internal.");
+console.log("start ms", performance.now() - t, view.rrsets.length);
+clearInterval(poll); gc(); await new Promise((f) => setTimeout(f, 500)); gc();
+console.log(JSON.stringify(process.memoryUsage()), process.resourceUsage().maxRSS >> 10);
+const after = process.memoryUsage();
+const per = (k: "rss" | "heapUsed") => Math.round((after[k] - before[k]) / 100_000);
+console.log("per binding: rss", per("rss"), "heap", per("heapUsed"), "rss MiB", after.rss >> 20);
+await r.close();
+process.exit(0);
