@@ -7,6 +7,9 @@ import type { Placement } from "./program.ts";
 
 const cli = join(import.meta.dirname, "..", "cli", "main.ts");
 
+/** Flags of Node that the launcher gives berth: what is measured has to be what people run. */
+export const launcherFlags = ["--max-semi-space-size=8"];
+
 /** What each part logs when it can be used. */
 const ready = {
   resolver: /answers for/,
@@ -24,7 +27,7 @@ export async function startPart(
   { netns, core }: Placement = {},
 ): Promise<StartedProcess> {
   const given = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
-  const node = [process.execPath, "--disable-warning=ExperimentalWarning"];
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...launcherFlags];
   const started = startProcess([...pinned(core), ...node, cli, part, ...given], {
     netns,
     name: `berth ${part}`,

@@ -39,14 +39,17 @@ export function readAdminConfig<O extends Options>(
   return readConfig(options, flags, process.env, { tokenFile: statePaths().adminTokenFile });
 }
 
-/** What the first resolver that answers says to `ask`; its faults say what to mend on this machine. */
+/**
+ * What the first resolver that answers says to `ask`; its faults say what to mend on this machine. `own` is where a resolver of this
+ * machine keeps the token that is wanted.
+ */
 export async function askResolver<T>(
   config: AdminConfig,
   ask: (access: ResolverAccess) => Promise<T>,
+  own = statePaths().adminTokenFile,
 ): Promise<T> {
-  const { caFile, adminTokenFile } = statePaths();
-  const fetch = fetchTrusting(config.ca ?? caFile, config.ca !== undefined);
-  const token = readToken(config.tokenFile, adminTokenFile);
+  const fetch = fetchTrusting(config.ca ?? statePaths().caFile, config.ca !== undefined);
+  const token = readToken(config.tokenFile, own);
   let noReply: unknown;
   for (const url of config.resolver) {
     try {

@@ -1,6 +1,6 @@
 import { type AgentConfig, agentOptions } from "../agent/config.ts";
 import { startAgent } from "../agent/main.ts";
-import { type ResolverConfig, resolverOptions } from "../resolver/config.ts";
+import { lookupsNeedToken, type ResolverConfig, resolverOptions } from "../resolver/config.ts";
 import { startResolver } from "../resolver/node.ts";
 import { formatEndpoint, isUnspecified, parseAddress } from "../shared/address.ts";
 import { type ListenAddress, type Option, readConfig } from "../shared/config.ts";
@@ -90,6 +90,8 @@ export interface AllParts extends Running {
   proxy: ListenAddress;
   caFile: string;
   readerTokenFile: string;
+  /** Whether lookups do. */
+  needsToken: boolean;
   fetch: typeof fetch;
 }
 
@@ -113,7 +115,8 @@ export async function startAll(config: PartsConfig, engine: string, logLevel: Lo
     started.push(proxy.close);
     const { zone } = config.resolver;
     const found = { zone, resolver: address, resolverUrl, proxy: proxy.address };
-    return { ...found, caFile, readerTokenFile, fetch, close };
+    const needsToken = lookupsNeedToken(config.resolver);
+    return { ...found, caFile, readerTokenFile, needsToken, fetch, close };
   } catch (fault) {
     await close();
     throw fault;

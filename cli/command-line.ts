@@ -52,9 +52,9 @@ function summaries(table: Record<string, { summary: string }>): string {
 }
 
 function groupHelp(name: string, { summary, commands: own, standard }: CommandGroup): string {
-  const alone = standard === undefined ? "" : `\n\nberth ${name} alone is berth ${name} ${standard}.`;
+  const alone = standard === undefined ? "" : `\nberth ${name} alone is berth ${name} ${standard}.`;
   const more = `berth ${name} COMMAND --help lists a command's flags.`;
-  return `berth ${name}: ${summary}\n\n${summaries(own)}${alone}\n${more}`;
+  return `berth ${name}: ${summary}\n\n${summaries(own)}\n${alone}\n${more}`;
 }
 
 function helpOf(name: string, { summary, options, operands }: Command): string {

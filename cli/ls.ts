@@ -1,29 +1,20 @@
-import { z } from "zod";
-
 import { formatEndpoint } from "../shared/address.ts";
-import { readConfig, switchSchema, urlOption } from "../shared/config.ts";
+import { readConfig, switchSchema } from "../shared/config.ts";
 import { displayName } from "../shared/name.ts";
 import type { HostList, ServiceList } from "../shared/registry-views.ts";
 import { listHosts, listServices } from "../shared/resolver-client.ts";
-import { type Command, caOption } from "./command.ts";
+import { adminOptions, askResolver, printLines } from "./admin.ts";
+import type { Command } from "./command.ts";
 import { parseFlags } from "./flags.ts";
-import { askWhetherItRuns, readToken } from "./resolver-access.ts";
 import { statePaths } from "./state.ts";
-import { fetchTrusting } from "./trust.ts";
 
 const options = {
-  resolver: {
-    schema: urlOption("https://127.0.0.1:8053"),
-    value: "URL",
-    help: "the resolver to ask (https://127.0.0.1:8053)",
-  },
+  ...adminOptions,
   tokenFile: {
-    schema: z.string({ error: "a file" }),
-    value: "FILE",
-    help: "a file with a reader's or an agent's token (this machine's own resolver's)",
+    ...adminOptions.tokenFile,
+    help: "a file with a token of any kind (this machine's own resolver's reader.token)",
   },
   problems: { schema: switchSchema, help: "list what hinders containers from being reached, host by host" },
-  ...caOption,
 };
 
 /** `berth ls`: the names there are, or with --problems what is wrong; exit code 1 when something is. */
@@ -31,22 +22,14 @@ export const lsCommand: Command = {
   summary: "list the names, their ports and endpoints",
   options,
   async run(argv) {
-    const paths = statePaths();
-    const defaults = { tokenFile: paths.readerTokenFile };
-    const config = readConfig(options, parseFlags(options, argv), process.env, defaults);
-    const access = {
-      fetch: fetchTrusting(config.ca ?? paths.caFile, config.ca !== undefined),
-      url: config.resolver,
-      token: readToken(config.tokenFile, paths.readerTokenFile),
-      timeoutMs: 10_000,
-    };
-    if (!config.problems) {
-      const services = await listServices(access).catch(askWhetherItRuns);
-      console.log(serviceLines(services).join("\n"));
-      return 0;
-    }
-    const lines = problemLines(await listHosts(access).catch(askWhetherItRuns));
-    console.log(lines.length === 0 ? "no problems" : lines.join("\n"));
+    const { readerTokenFile } = statePaths();
+    const config = readConfig(options, parseFlags(options, argv), process.env, {
+      tokenFile: readerTokenFile,
+    });
+    if (!config.problems)
+      return printLines(serviceLines(await askResolver(config, listServices, readerTokenFile)));
+    const lines = problemLines(await askResolver(config, listHosts, readerTokenFile));
+    await printLines(lines.length === 0 ? ["no problems"] : lines);
     return lines.length === 0 ? 0 : 1;
   },
 };

@@ -1,6 +1,6 @@
 import { agentOptions } from "../agent/config.ts";
 import { startAgent, withdrawFromResolver } from "../agent/main.ts";
-import { resolverOptions } from "../resolver/config.ts";
+import { lookupsNeedToken, resolverOptions } from "../resolver/config.ts";
 import { startResolver } from "../resolver/node.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { readConfig } from "../shared/config.ts";
@@ -31,6 +31,7 @@ export const resolverCommand: Command = {
     const { host, port } = resolver.address;
     log.info(`https://${formatEndpoint({ address: host, port })} answers for ${displayName(config.zone)}`);
     log.info(`certificate authority: ${resolver.caFile}; agents' token: ${resolver.agentTokenFile}`);
+    if (lookupsNeedToken(config)) log.info(`lookups need a token: ${resolver.readerTokenFile}`);
     return resolver;
   },
 };

@@ -38,7 +38,5 @@ test("without tokens there is a sentence", () => {
 
 test("what is said about a new token does not hold it", () => {
   const line = createdLine({ ...token, expiresAt: createdAt + day, token: "berth_abcdefgh23_secret" });
-  expect(line).toBe(
-    "token abcdefgh23 for team-a (agent), valid until 2026-01-03 03:04Z; it is shown only this once",
-  );
+  expect(line).toBe("token abcdefgh23 for team-a (agent), valid until 2026-01-03 03:04Z");
 });

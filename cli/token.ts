@@ -90,7 +90,9 @@ const createCommand: Command = {
     const text = `${created.token}\n`;
     if (out === undefined) await writeOut(text);
     else out.finish(text);
-    note(`${createdLine(created)}${config.out === undefined ? "" : `; it is in ${config.out}`}`);
+    note(
+      `${createdLine(created)}; ${out === undefined ? "it is shown only this once" : `it is in ${config.out}`}`,
+    );
     return 0;
   },
 };
@@ -133,7 +135,7 @@ export const tokenCommands: CommandGroup = {
 /** One line for whoever made the token, without the token. */
 export function createdLine({ id, kind, owner, expiresAt }: CreatedToken): string {
   const end = expiresAt === null ? "until it is revoked" : `until ${minuteOf(expiresAt)}`;
-  return `token ${id} for ${owner} (${kind}), valid ${end}; it is shown only this once`;
+  return `token ${id} for ${owner} (${kind}), valid ${end}`;
 }
 
 export function tokenLines({ tokens }: TokenList, now: number): string[] {

@@ -97,7 +97,7 @@ function goesOn({ claims, hold, now, rules }: Contest): Hold | undefined {
   if (hold === undefined || (hold.until !== undefined && hold.until <= now)) return undefined;
   const holders = holdersAmong(claims, hold);
   // People know a holder by the host that brought the name; it stays named while it is there.
-  const isNamed = (claim: FitClaim) => claim.hostLabel === hold.hostLabel && claim.tokenId === hold.tokenId;
+  const isNamed = (claim: FitClaim) => claim.hostLabel === hold.hostLabel;
   const holder = holders.find(isNamed) ?? holders[0];
   if (holder !== undefined) return holdOf(hold.name, holder, hold.since);
   if (hold.until !== undefined) return hold;

@@ -58,6 +58,23 @@ export class LeaseBook {
     return [];
   }
 
+  /** As many of the hosts, and one at least, as have `bindings` together. */
+  firstOf(hostIds: string[], bindings: number): string[] {
+    let room = bindings;
+    const end = hostIds.findIndex((hostId) => {
+      if (room <= 0) return true;
+      room -= this.parts.tables.host(hostId)?.bindings ?? 0;
+      return false;
+    });
+    return end < 0 ? hostIds : hostIds.slice(0, end);
+  }
+
+  /** Whether the host's lease ran out, and it was not removed yet. */
+  isOver(hostId: string): boolean {
+    const expiresAt = this.parts.leases.get(hostId)?.expiresAt ?? 0;
+    return expiresAt > 0 && expiresAt <= this.parts.now();
+  }
+
   /** After those that are over were ended: a look at all leases is not due before the next of them is. */
   raiseSoonest(): void {
     this.parts.leases.raiseSoonest(earliest([...this.parts.leases.running()].map(([, lease]) => lease)));

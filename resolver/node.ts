@@ -7,7 +7,9 @@ import { changesPath } from "../shared/changes.ts";
 import type { ListenAddress } from "../shared/config.ts";
 import { BerthError, describeFault } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
+import { whenAccessEnds } from "./access-end.ts";
 import { createApp } from "./app.ts";
+import type { Timers } from "./change-events.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { Change } from "./changes.ts";
 import { lookupsNeedToken, type ResolverConfig } from "./config.ts";
@@ -87,9 +89,9 @@ export async function startResolver(config: ResolverConfig, given: Log): Promise
       changes: changesFeed({
         changes,
         services: (names) => store.services(names),
-        timers: { after: runAfter },
+        timers,
         log,
-        accessEnds: ({ tokenId, expiresAt }) => accessEnds(watch, tokenId, expiresAt),
+        accessEnds: (access, end) => whenAccessEnds({ watch, timers, now: steadyNow }, access, end),
       }),
       ...(copies === undefined ? {} : { backup: await openBackupFiles(config.stateDir, copies) }),
       now: steadyNow,
@@ -150,23 +152,12 @@ function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-function runAfter(ms: number, run: () => void): () => void {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-}
-
-/** Aborts when the token is revoked, or has expired. */
-function accessEnds(watch: TokenWatch, tokenId: string, expiresAt: number | undefined): AbortSignal {
-  const ends = new AbortController();
-  const stop = watch.onRevoked((id) => {
-    if (id !== tokenId) return;
-    stop();
-    ends.abort();
-  });
-  if (expiresAt === undefined) return ends.signal;
-  const left = Math.min(Math.max(expiresAt - steadyNow(), 0), 2 ** 31 - 1);
-  return AbortSignal.any([ends.signal, AbortSignal.timeout(Math.ceil(left))]);
-}
+const timers: Timers = {
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Removes hosts the moment their lease ends, so that lists, watchers and the serial do not wait for the next question. */
 function sweepEverySecond(backend: Backend, refusals: RefusalAudit, log: Log): () => Promise<void> {

@@ -112,6 +112,60 @@ describe("lapse()", () => {
   });
 });
 
+describe("a lapse of more hosts than one step removes", () => {
+  /** Three hosts of 600 bindings each; `shared` is declared by the last of them, and waited for by a fourth, which lives on. */
+  async function makeCrowd() {
+    const made = makeRegistry();
+    const { store, clock } = made;
+    const hosts = ["a", "b", "c"].map((letter) => new TestHost(letter, `h-${letter}`));
+    for (const [index, host] of hosts.entries()) {
+      const names = Array.from({ length: 599 }, (_, each) => `n${each}.h${index}`);
+      const own = index === 2 ? binding("shared", { rule: "container" }) : binding("other");
+      await host.push(store, [...names.map((name) => binding(name)), own]);
+    }
+    const waiting = new TestHost("d", "h-d", ["10.0.0.6"]);
+    await waiting.push(store, [binding("shared", { at: ["10.0.0.6"] })], { lease: 60 });
+    clock.now += 15_000;
+    return { ...made, hosts, waiting };
+  }
+
+  test("goes on when it is called again, which is due at once", async () => {
+    const { registry, store, clock } = await makeCrowd();
+    expect(registry.lapse()).toBeLessThanOrEqual(clock.now);
+    expect(registry.lapse()).toBe(clock.now + 45_000);
+    expect((await store.hosts()).hosts.map(({ hostLabel }) => hostLabel)).toEqual(["h-d"]);
+  });
+
+  test("leaves no answer for the others either, and their names to those that wait", async () => {
+    const { registry, parts, hosts } = await makeCrowd();
+    registry.lapse();
+    expect(parts.tables.host(hosts[2]?.hostId ?? ""), "still to be removed").toBeDefined();
+    expect(registry.read(`shared.${zone}`).rrsets.map(({ rdata }) => rdata)).toEqual([
+      [expect.objectContaining({ address: "10.0.0.6" })],
+    ]);
+    expect(registry.read(`n7.h2.${zone}`).exists).toBe(false);
+  });
+
+  test("lets none of the others renew what is over", async () => {
+    const { registry, parts, store, hosts } = await makeCrowd();
+    registry.lapse();
+    expect(parts.tables.host(hosts[2]?.hostId ?? ""), "still to be removed").toBeDefined();
+    expect(await hosts[2]?.renew(store)).toEqual({ kind: "unknown-digest" });
+  });
+
+  test("is gone on with by lookups after a while, where nobody else calls", async () => {
+    const { registry, parts, clock, hosts } = await makeCrowd();
+    const isLeft = () => parts.tables.host(hosts[2]?.hostId ?? "") !== undefined;
+    registry.lapse();
+    clock.now += 199;
+    registry.read(web);
+    expect(isLeft()).toBe(true);
+    clock.now += 1;
+    registry.read(web);
+    expect(isLeft()).toBe(false);
+  });
+});
+
 describe("touch()", () => {
   test("prolongs the lease by what was granted, for the epoch that holds the host", async () => {
     const { registry, store, clock } = makeRegistry();

@@ -17,7 +17,7 @@ import {
   refuseTurn,
   replyTo,
 } from "./plan.ts";
-import type { Counters, HostRecord } from "./records.ts";
+import type { Counters, Hold, HostRecord, ZoneEntry } from "./records.ts";
 import type { RegistrySettings } from "./settings.ts";
 import { outdatedNames, type SettledHold } from "./settle.ts";
 import type { ReleaseOutcome, TurnOutcome, WithdrawOutcome } from "./store.ts";
@@ -48,6 +48,14 @@ export interface RegistryParts {
 }
 
 /**
+ * Bindings of all the hosts removed in one step, when more lapse together: some tens of milliseconds, for which lookups wait. A larger
+ * host is removed whole.
+ */
+const lapsedAtOnce = 1_000;
+/** After such a step, for how long lookups and renewals leave the rest to whoever calls for it; ms. */
+const lapseRestMs = 200;
+
+/**
  * The rules of the registry over whatever keeps its tables: whose turn it is, what is granted, when it lapses. Synchronous, so that one
  * push is one step and no reader sees half of it.
  */
@@ -56,6 +64,8 @@ export class Registry {
   private readonly book: LeaseBook;
   /** No kept name's time is up before this moment; undefined until it was looked up. */
   private nextHoldEnd: number | undefined;
+  /** When hosts were removed the last time and some were left over; undefined when none were. */
+  private restSince: number | undefined;
 
   constructor(parts: RegistryParts) {
     this.parts = parts;
@@ -74,6 +84,7 @@ export class Registry {
 
   renew(hostId: string, renewal: Renewal, access: Access): TurnOutcome {
     this.lapseIfPossible();
+    this.removedOver([hostId]);
     return this.carryOut(planRenewal(this.parts, hostId, renewal, access), access);
   }
 
@@ -117,8 +128,9 @@ export class Registry {
   }
 
   /**
-   * Removes the hosts whose lease ran out, and ends what was kept long enough. Returns when to call again, in milliseconds of the clock;
-   * undefined when there is nothing to wait for.
+   * Removes the hosts whose lease ran out, and ends what was kept long enough. Of very many hosts it removes some: nothing is answered for
+   * the others either, and they still stand in lists. Returns when to call again, in milliseconds of the clock, which is at once for the
+   * rest; undefined when there is nothing to wait for.
    */
   lapse(): number | undefined {
     const now = this.parts.now();
@@ -152,8 +164,8 @@ export class Registry {
   read(owner: string): ZoneView {
     this.lapseIfPossible();
     const { zone, tables } = this.parts;
+    const entry = this.livingEntry(owner);
     const { serial } = tables.counters();
-    const entry = zone.entry(owner);
     if (entry === undefined) return { serial, exists: zone.hasBelow(owner), rrsets: [], additional: [] };
     return { serial, exists: true, ...this.book.withTtlsLeft(entry) };
   }
@@ -206,17 +218,47 @@ export class Registry {
 
   private lapseDue(now: number): void {
     const { tables } = this.parts;
-    const hostIds = this.book.due(now);
-    const ended = tables.holdsEndingBy(now);
+    const due = this.book.due(now);
+    const hostIds = this.book.firstOf(due, lapsedAtOnce);
+    const change = this.removeLapsed(hostIds, tables.holdsEndingBy(now));
+    this.book.raiseSoonest();
+    this.restSince = hostIds.length < due.length ? now : undefined;
+    this.nextHoldEnd = tables.nextHoldEnd() ?? Number.POSITIVE_INFINITY;
+    if (change !== undefined) this.announce(change);
+  }
+
+  private removeLapsed(hostIds: string[], ended: Hold[]): Change | undefined {
     const step = (draft: Draft): void => {
       for (const hostId of hostIds) this.removeHost(draft, hostId);
       for (const { name } of ended) unsettle(draft, name);
     };
     const change = hostIds.length + ended.length > 0 ? this.change(step) : undefined;
     for (const hostId of hostIds) this.book.end(hostId);
-    this.book.raiseSoonest();
-    this.nextHoldEnd = tables.nextHoldEnd() ?? Number.POSITIVE_INFINITY;
-    if (change !== undefined) this.announce(change);
+    return change;
+  }
+
+  /** What stands at `owner` once hosts that were left over are removed from it: others may have it then. */
+  private livingEntry(owner: string): ZoneEntry | undefined {
+    const { zone } = this.parts;
+    let entry = zone.entry(owner);
+    if (this.restSince === undefined) return entry;
+    while (entry !== undefined && this.removedOver(hostsBehind(entry))) entry = zone.entry(owner);
+    return entry;
+  }
+
+  /** Of hosts that were left over, those that are among `hostIds`. True when there were some, and they are removed. */
+  private removedOver(hostIds: string[]): boolean {
+    if (this.restSince === undefined) return false;
+    const over = hostIds.filter((hostId) => this.book.isOver(hostId));
+    if (over.length === 0) return false;
+    try {
+      const change = this.removeLapsed(over, []);
+      if (change !== undefined) this.announce(change);
+      return true;
+    } catch {
+      // As for lapseIfPossible.
+      return false;
+    }
   }
 
   private removeHost(draft: Draft, hostId: string, access?: Access): void {
@@ -230,6 +272,8 @@ export class Registry {
    * and renewals need no write. Whoever calls lapse itself learns of the fault.
    */
   private lapseIfPossible(): void {
+    const sinceRest = this.parts.now() - (this.restSince ?? Number.NEGATIVE_INFINITY);
+    if (sinceRest >= 0 && sinceRest < lapseRestMs) return;
     try {
       this.lapse();
     } catch {
@@ -246,4 +290,9 @@ export class Registry {
   private announce(change: Change): void {
     this.parts.onCommitted?.(change);
   }
+}
+
+function hostsBehind({ rrsets, additional }: ZoneEntry): string[] {
+  const all = [...rrsets, ...additional.map(({ rrset }) => rrset)];
+  return [...new Set(all.flatMap(({ hosts }) => hosts))];
 }

@@ -44,11 +44,16 @@ function standingOfWish(draft: Draft, tokenId: string, claim: Claim, returning: 
   const tookRoom = claim.refusal === undefined || claim.refusal.code === "held";
   const isNew = claim.since === draft.revision;
   // Where several resolvers give room, the holds tell them all who has it.
-  if (draft.parts.keepHold !== undefined && draft.parts.tables.hold(claim.name)?.tokenId === tokenId)
-    return "has room";
+  if (draft.parts.keepHold !== undefined && isHeldBy(draft, tokenId, claim)) return "has room";
   const hadRoom = refused === undefined ? !isNew && tookRoom : !refused.has(keyOf(claim));
   if (hadRoom) return "has room";
   return returning.has(claim.name) ? "is kept" : "waits";
+}
+
+/** Brought by this very host: others of the token that declare the name too take room of their own. */
+function isHeldBy({ parts }: Draft, tokenId: string, { name, hostId }: Claim): boolean {
+  const hold = parts.tables.hold(name);
+  return hold?.tokenId === tokenId && hold.hostLabel === parts.tables.host(hostId)?.hostLabel;
 }
 
 function isOverLimit(claim: Claim): boolean {

@@ -73,9 +73,7 @@ async function renew(context: Context, started: Fleet, hosts: number): Promise<R
     const how = keepAlive ? `over ${connections} kept connections` : "over a connection each";
     context.say(`renewing ${how}`);
     const sent = load.ask("sendPaced", { perSecond, connections, keepAlive });
-    const shares = await coreShares(pid, sent);
-    const { ms } = await sent;
-    results.push(...rowsOf(`renewals ${how}, ${perSecond}/s`, shares, ms));
+    results.push(...(await rowsOf(`renewals ${how}, ${perSecond}/s`, pid, sent, "bar: 50 %; ")));
   }
   return results;
 }
@@ -86,9 +84,7 @@ async function change(context: Context, { pid, load }: Fleet): Promise<Result[]>
   await load.ask("signChanges", { count, lease });
   context.say("changing one binding at a time");
   const sent = load.ask("sendPaced", { perSecond, connections, keepAlive: true });
-  const shares = await coreShares(pid, sent);
-  const { ms } = await sent;
-  return rowsOf(`deltas of one changed binding, ${perSecond}/s`, shares, ms);
+  return rowsOf(`deltas of one changed binding, ${perSecond}/s`, pid, sent, "");
 }
 
 async function renewByLink(context: Context, { pid, load }: Fleet, hosts: number): Promise<Result[]> {
@@ -99,8 +95,7 @@ async function renewByLink(context: Context, { pid, load }: Fleet, hosts: number
   const perSecond = hosts / renewalSeconds;
   context.say("pinging");
   const pinged = load.ask("pingPaced", { count: perSecond * (context.quick ? 5 : 20), perSecond });
-  const shares = await coreShares(pid, pinged);
-  const { ms } = await pinged;
+  const pings = await rowsOf(`pings on ${hosts} links, ${perSecond}/s`, pid, pinged, "bar: 50 %; ");
   return [
     {
       what: `opening a link, ${connections} at a time`,
@@ -108,15 +103,25 @@ async function renewByLink(context: Context, { pid, load }: Fleet, hosts: number
       summary: summarize(opened.ms),
       note: `TLS and upgrade; ${each.toFixed(1)} ms of CPU each`,
     },
-    ...rowsOf(`pings on ${hosts} links, ${perSecond}/s`, shares, ms),
+    ...pings,
   ];
 }
 
-function rowsOf(what: string, shares: number[], ms: number[]): Result[] {
-  const note = what.startsWith("deltas") ? {} : { note: "bar: 50 %" };
+/** The resolver's part while all of `sent` is answered, and how long each reply took. */
+async function rowsOf(
+  what: string,
+  pid: number,
+  sent: Promise<{ ms: number[] }>,
+  bar: string,
+): Promise<Result[]> {
+  const before = cpuSeconds(pid);
+  const shares = await coreShares(pid, sent);
+  const { ms } = await sent;
+  const each = ((cpuSeconds(pid) - before) * 1000) / ms.length;
   const percents = shares.map((share) => share * 100);
+  const note = `${bar}${each.toFixed(2)} ms of CPU each`;
   return [
-    { what: `resolver's core, ${what}`, unit: "%", summary: summarize(percents), ...note },
+    { what: `resolver's core, ${what}`, unit: "%", summary: summarize(percents), note },
     { what: `reply, ${what}`, unit: "ms", summary: summarize(ms) },
   ];
 }
@@ -135,7 +140,7 @@ async function lapse(
   const names = [from, to - 1].map((host) => host * bindingsPerHost);
   if ((await probe.ask("count", { names })) !== names.length) throw new Error("a host lapsed too early");
   context.say(what);
-  // Each for itself has a name that no other lookup has put in order.
+  // Of those hosts: what is asked about is answered for, or not, by the rules of a lapse.
   await probe.ask("begin", { from: from * bindingsPerHost, to: to * bindingsPerHost });
   // By then a lease is over for a second, and what is left to be done is done.
   await sleep((lastLease + (context.quick ? 2 : 6)) * 1000);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import type { Bench, Context, Result } from "../bench.ts";
+import { launcherFlags } from "../berth.ts";
 import { interleave, median, ratio, summarize } from "../measure.ts";
 import { type Program, startProgram } from "../program.ts";
 import type { RegistryOrders } from "../programs/registry.ts";
@@ -124,7 +125,7 @@ function memoryRows(bindings: number, starts: Start[]): Result[] {
 }
 
 async function openOnce({ bindings, file }: Stored) {
-  const registry = startProgram<RegistryOrders>("registry.ts", { flags: ["--expose-gc"] });
+  const registry = startProgram<RegistryOrders>("registry.ts", { flags: [...launcherFlags, "--expose-gc"] });
   try {
     const opened = await registry.ask("open", { bindings, file });
     const count = Math.min(askedNames, bindings);

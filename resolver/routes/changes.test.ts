@@ -213,18 +213,26 @@ describe("a feed ends", () => {
   });
 
   test("when the token behind it may read no more", async () => {
-    const revoked = new AbortController();
-    const bed = createFeedBed({ accessEnds: () => revoked.signal });
+    const waits = new Set<() => void>();
+    let isRevoked = false;
+    const accessEnds = (_: unknown, end: () => void) => {
+      waits.add(end);
+      if (isRevoked) end();
+      return () => void waits.delete(end);
+    };
+    const bed = createFeedBed({ accessEnds });
     const waiting = await open(bed);
     await waiting.next();
     const next = waiting.next();
     const unread = await open(bed);
-    revoked.abort();
+    isRevoked = true;
+    for (const end of waits) end();
     expect(await next).toBe("end");
     expect(await unread.next()).toBe("end");
     expect(bed.changes.listeners).toBe(0);
     expect(await (await open(bed)).next()).toBe("end");
     expect(bed.changes.listeners).toBe(0);
+    expect(waits, "nothing is kept for readers that are gone").toEqual(new Set());
   });
 
   test("when the registry cannot be read, which is logged once for all readers", async () => {

@@ -8,8 +8,8 @@ import { openFeed } from "../change-feed.ts";
 import type { AccessEnv } from "./admin-only.ts";
 
 export interface ChangesParts extends ChangeEventsParts {
-  /** Aborts when the token behind it may read no more. */
-  accessEnds?: (access: Access) => AbortSignal;
+  /** Has `end` called when the token may read no more; returns what calls that off. */
+  accessEnds?: (access: Access, end: () => void) => () => void;
   /** Feeds at one time; 1,000 unless said otherwise. */
   maxFeeds?: number;
 }
@@ -29,14 +29,20 @@ export function changesFeed(parts: ChangesParts): Handler<AccessEnv> {
     if (context.req.raw.method === "HEAD") return context.body(null, 200, headers);
     if (feeds >= maxFeeds) throw tooManyFeeds(maxFeeds);
     feeds++;
-    const onClose = (): void => void feeds--;
+    const ended = new AbortController();
+    // Before anything is waited for: a token that is revoked meanwhile opens no feed.
+    const callOff = accessEnds?.(context.get("access"), () => ended.abort());
+    const onClose = (): void => {
+      feeds--;
+      callOff?.();
+    };
     try {
       const known = positionFrom(context);
       const isFromHere = known !== undefined && known.revision <= changes.revision;
       // Before the reply, so that a registry that cannot be read is a fault and no empty feed.
       const first = await events.next(isFromHere ? known : undefined);
       const from = known ?? { generation: changes.generation, revision: changes.revision };
-      const ends = accessEnds?.(context.get("access"));
+      const ends = ended.signal;
       return context.body(
         openFeed({ changes, events, timers }, { from, first, ends, onClose }),
         200,

@@ -13,7 +13,7 @@ import {
 } from "../../shared/binding.ts";
 import { digestOf } from "../../shared/digest.ts";
 import { BerthError } from "../../shared/errors.ts";
-import type { Access } from "../access.ts";
+import { type Access, allowsHost } from "../access.ts";
 import { hostIdFrom, verifyTurn, verifyTurnWithBody } from "../signed-request.ts";
 import type { BindingStore, WithdrawOutcome } from "../store.ts";
 import { faultOfOutcome, replyOf } from "../turn-outcome.ts";
@@ -68,6 +68,7 @@ export function hostsRoutes({ store, acceptsLocal, publicPath = "" }: HostsParts
       const hostId = hostIdFrom(context.req.param("hostId"));
       // An operator clears away hosts whose key nobody has any more.
       const turn = isAdmin(context) ? undefined : await agentTurn(context, hostId, publicPath);
+      if (turn !== undefined) await checkScope(context.get("access"), hostId, store);
       confirmWithdrawal(await store.withdraw(hostId, turn, context.get("access")));
       return context.body(null, 204);
     });
@@ -101,6 +102,20 @@ function lookInto(value: unknown): Record<string, unknown> {
 async function agentTurn(context: HostContext, hostId: string, publicPath: string): Promise<Turn> {
   requireAgent(context);
   return verifyTurn(context.req.raw, hostId, publicPath);
+}
+
+/** A token that may not speak for a host may not take it away. The label it goes by is the one it was last pushed under. */
+async function checkScope(
+  { scope }: Access,
+  hostId: string,
+  store: Pick<BindingStore, "hosts">,
+): Promise<void> {
+  if (allowsHost(scope, hostId, "")) return;
+  const { hosts } = await store.hosts();
+  const held = hosts.find((host) => host.hostId === hostId);
+  if (held !== undefined && !allowsHost(scope, hostId, held.declaredLabel)) {
+    throw faultOfOutcome({ kind: "host-not-allowed" });
+  }
 }
 
 function isAdmin(context: HostContext): boolean {

@@ -12,7 +12,7 @@ import { openAuditFile } from "../store/audit-file.ts";
 import { createEtcdGateway } from "../store/etcd/gateway.ts";
 import { openEtcdStore } from "../store/etcd/open.ts";
 import { createSqlTokenTable } from "../store/sql-token-table.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
+import { openSqliteStore, type SqliteStore } from "../store/sqlite.ts";
 import type { BindingStore } from "../store.ts";
 import type { TokenTable, TokenWatch } from "../token-table.ts";
 import type { CopyingStore } from "./backup-files.ts";
@@ -69,7 +69,7 @@ function openFileBackend({ config, settings, now, onCommitted, watch, log }: Bac
     generation,
     grantOf,
     touch,
-    sweep: async () => void store.lapse(),
+    sweep: () => lapseAll(store, now),
     copies: {
       backup: (file) => store.backup(file),
       restore(file) {
@@ -80,6 +80,13 @@ function openFileBackend({ config, settings, now, onCommitted, watch, log }: Bac
     },
     close: async () => store.close(),
   };
+}
+
+/** Step by step when many hosts lapse together, so that lookups have their turn in between. */
+async function lapseAll(store: Pick<SqliteStore, "lapse">, now: () => number): Promise<void> {
+  for (let next = store.lapse(); next !== undefined && next <= now(); next = store.lapse()) {
+    await new Promise((resume) => setImmediate(resume));
+  }
 }
 
 /** Holds and tokens are in etcd; what this resolver did is in a file of its own. */

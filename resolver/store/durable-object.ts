@@ -109,7 +109,7 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     this.store = storeOver(this.registry, tables, settings);
     settleUnder(sql, this.registry, settings);
     // Those of a life that is over, such as one whose storage was lost.
-    this.links.checkAll();
+    this.links.endOthersThan(this.generation);
   }
 
   push(hostId: string, push: Push, access: Access): Promise<TurnOutcome> {
@@ -230,9 +230,9 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     const generation = this.leases.generation();
     if (this.changeLog?.generation === generation) this.changeLog.note(change);
     else this.changeLog?.restart(generation, change.revision);
-    if (this.generation === generation) this.links.hostsChanged(change.hosts);
-    else this.links.checkAll();
+    if (this.generation !== generation) this.links.endOthersThan(generation);
     this.generation = generation;
+    this.links.hostsChanged(change.hosts);
   }
 
   /** After every call, reads too: each can be what notices a lapse, and its names have to leave the copy as well. */

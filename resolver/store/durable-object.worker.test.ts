@@ -131,6 +131,23 @@ describe("the registry object's alarm", () => {
     expect((await stub.hosts()).hosts).toEqual([]);
   });
 
+  test("that cannot write a lapse down comes again every second, and answers go on", async () => {
+    const stub = freshStub();
+    await new TestHost("a", "nas").push(storeOf(stub), [binding("web")], { lease: 15 });
+    const sql = (query: string) => runInDurableObject(stub, (_, { storage }) => void storage.sql.exec(query));
+    await sql("CREATE TRIGGER full BEFORE DELETE ON hosts BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+    for (let second = 15; second < 18; second++) {
+      vi.setSystemTime(start + second * 1000);
+      await runDurableObjectAlarm(stub);
+      expect(await alarmAt(stub)).toBe(start + second * 1000 + 1000);
+    }
+    expect((await stub.read("web.berth.internal.")).rrsets.map(({ ttl }) => ttl)).toContain(0);
+    await sql("DROP TRIGGER full");
+    vi.setSystemTime(start + 18_000);
+    await runDurableObjectAlarm(stub);
+    expect((await stub.hosts()).hosts).toEqual([]);
+  });
+
   test("finds leases again after an eviction", async () => {
     const stub = freshStub();
     await new TestHost("a", "nas").push(storeOf(stub), [binding("web")], { lease: 15 });

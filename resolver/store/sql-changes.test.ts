@@ -7,8 +7,7 @@ const change = (revision: number, ...names: string[]) => ({ revision, names: nam
 
 /** What a process that wakes up knows of the changes so far; `bounds` are small. */
 function open() {
-  const sql = createMemorySql();
-  for (const statement of changesStatements) sql.run(statement);
+  const sql = createMemorySql(changesStatements);
   const wake = () => createStoredChanges(sql, { changes: 4, names: 3 });
   return { sql, wake, rows: () => sql.all("SELECT revision FROM changes").map((row) => row.revision) };
 }

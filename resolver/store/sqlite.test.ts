@@ -107,7 +107,7 @@ describeModel(
     lastFile = one;
     return { store: one.open(), advance: one.advance, restart: async () => one.open() };
   },
-  modelRuns(12),
+  modelRuns(8),
 );
 
 describe("a start on a file", () => {

@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { changesPath } from "../../shared/changes.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Access } from "../access.ts";
+import { whenAccessEnds } from "../access-end.ts";
 import { replyToFault } from "../faults.ts";
 import type { AccessEnv } from "../routes/admin-only.ts";
 import { type ChangesParts, changesFeed } from "../routes/changes.ts";
@@ -10,12 +11,12 @@ import type { TokenWatch } from "../token-table.ts";
 
 export type ObjectFeedParts = Omit<ChangesParts, "timers" | "accessEnds"> & { watch: TokenWatch };
 
-const longestTimerMs = 2 ** 31 - 1;
-
 /** The change feed as the object serves it to the Worker in front, which has judged the token: `access` is whose it is. */
 export function createObjectFeed({ watch, ...parts }: ObjectFeedParts) {
-  const accessEnds = (access: Access) => signalOfEnd(watch, access);
-  const feed = changesFeed({ ...parts, timers: { after: runAfter }, accessEnds });
+  const timers = { after: runAfter };
+  const accessEnds = (access: Access, end: () => void) =>
+    (void whenAccessEnds, void watch, void access, void end, () => undefined);
+  const feed = changesFeed({ ...parts, timers, accessEnds });
   return (request: Request, access: Access): Response | Promise<Response> => {
     const app = new Hono<AccessEnv>()
       .use((context, next) => {
@@ -27,19 +28,6 @@ export function createObjectFeed({ watch, ...parts }: ObjectFeedParts) {
     app.onError((fault) => replyToFault(fault, () => parts.log.error(`feed: ${describeFault(fault)}`)));
     return app.fetch(request);
   };
-}
-
-/** Aborts when the token is revoked, or has expired. */
-function signalOfEnd(watch: TokenWatch, { tokenId, expiresAt }: Access): AbortSignal {
-  const ends = new AbortController();
-  const stop = watch.onRevoked((id) => {
-    if (id !== tokenId) return;
-    stop();
-    ends.abort();
-  });
-  if (expiresAt !== undefined)
-    runAfter(Math.min(Math.max(expiresAt - Date.now(), 0), longestTimerMs), () => ends.abort());
-  return ends.signal;
 }
 
 function runAfter(ms: number, run: () => void): () => void {

@@ -65,10 +65,10 @@ export class ObjectLinks {
     const { sockets, now } = this.#parts;
     const pair = new WebSocketPair();
     const server = pair[1];
-    const { hostId, tokenId, expiresAt } = bound;
+    const { hostId, generation, tokenId, expiresAt } = bound;
     const expiring = expiresAt === undefined ? [] : [expiringTag];
     try {
-      sockets.acceptWebSocket(server, [hostId, tokenTag(tokenId), ...expiring]);
+      sockets.acceptWebSocket(server, [hostId, tokenTag(tokenId), lifeTag(generation), ...expiring]);
     } catch (cause) {
       const message = "this resolver has as many links as it takes; renew over HTTP";
       throw new BerthError("too-many-links", message, { retryable: true, cause });
@@ -90,11 +90,13 @@ export class ObjectLinks {
     for (const hostId of hostIds) for (const [socket] of this.#open(hostId)) this.#tell(socket);
   }
 
-  /** Ends links that were opened in another life of the registry. */
-  checkAll(): void {
-    for (const [socket, attachment] of this.#open()) {
-      if (this.#parts.grantFor(attachment) === undefined) this.#end(socket, closing.superseded);
-    }
+  /** Ends links that were opened in another life of the registry than this one. */
+  endOthersThan(generation: string): void {
+    const { sockets } = this.#parts;
+    // With every wake, so it has to cost little while all is well.
+    if (sockets.getWebSockets().length === sockets.getWebSockets(lifeTag(generation)).length) return;
+    for (const [socket, attachment] of this.#open())
+      if (attachment.generation !== generation) this.#end(socket, closing.superseded);
   }
 
   closeToken(tokenId: string): void {
@@ -189,4 +191,8 @@ function attachmentOf(socket: WebSocket): Attachment | undefined {
 
 function tokenTag(tokenId: string): string {
   return `token ${tokenId}`;
+}
+
+function lifeTag(generation: string): string {
+  return `life ${generation}`;
 }

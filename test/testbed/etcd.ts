@@ -17,6 +17,8 @@ export type EtcdOptions = {
   auth?: { user: string; password: string };
   /** More of etcd's own options, for every member. */
   flags?: string[];
+  /** Name of the network namespace whose loopback it is; the test's own where none is given. */
+  netns?: string;
 };
 
 /** A cluster on loopback. Members keep their data and their ports over kills and starts. */
@@ -67,6 +69,7 @@ export async function startEtcdCluster(options: EtcdOptions = {}): Promise<EtcdC
     certificates,
     isMutual: options.tls === "mutual",
     flags: options.flags ?? [],
+    netns: options.netns,
   };
   const cluster = clusterOf(settings, () => dir.remove());
   try {
@@ -96,6 +99,7 @@ type Settings = {
   certificates: EtcdCertificates | undefined;
   isMutual: boolean;
   flags: string[];
+  netns: string | undefined;
 };
 
 type Auth = { user: string; password: string };
@@ -104,7 +108,7 @@ function clusterOf(
   settings: Settings,
   remove: () => void,
 ): EtcdCluster & { turnAuthOn(auth: Auth): Promise<void> } {
-  const { ports, certificates } = settings;
+  const { ports, certificates, netns } = settings;
   const urls = ports.map(({ client }) => urlOf(settings, client));
   const running = new Map<number, StartedProcess>();
   let rootLogin: string[] = [];
@@ -112,13 +116,13 @@ function clusterOf(
   function etcdctl(args: string[], endpoints = urls): Promise<string> {
     const tls = certificates === undefined ? [] : clientFlags(certificates);
     const options = [`--endpoints=${endpoints.join(",")}`, ...tls, ...rootLogin, "--command-timeout=10s"];
-    return mustRun(["etcdctl", ...options, ...args], { env: { ETCDCTL_API: "3" } });
+    return mustRun(["etcdctl", ...options, ...args], { netns, env: { ETCDCTL_API: "3" } });
   }
   function launch(index: number): void {
     if (running.has(index)) return;
     running.set(
       index,
-      startProcess(["etcd", ...memberFlags(settings, index)], { name: `etcd member ${index}` }),
+      startProcess(["etcd", ...memberFlags(settings, index)], { netns, name: `etcd member ${index}` }),
     );
   }
   async function kill(index: number): Promise<void> {

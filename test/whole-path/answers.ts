@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { World } from "./world.ts";
 
+type Asking = Pick<World, "doh">;
+
 /** Whether the resolver answers for the service's port 80 at this moment; rejects when it gives no answer at all. */
-export async function isAnswered(world: World, name: string): Promise<boolean> {
+export async function isAnswered(world: Asking, name: string): Promise<boolean> {
   const { rcode, answer } = await world.doh.ask(`_80._tcp.${name}.berth.internal`, "SRV");
   if (rcode === "NOERROR" && answer.length > 0) return true;
   if (rcode === "NXDOMAIN") return false;
@@ -11,7 +13,7 @@ export async function isAnswered(world: World, name: string): Promise<boolean> {
 
 /** Asks again and again until stopped, and counts. A resolver that gives no answer counts as neither. */
 export function answersDuring(
-  world: World,
+  world: Asking,
   name: string,
 ): { stop(): Promise<{ there: number; absent: number }> } {
   const counted = { there: 0, absent: 0 };

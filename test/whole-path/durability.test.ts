@@ -242,7 +242,9 @@ describe("a full disk", () => {
     expect(code).not.toBe(0);
     expect(stderr.trim().split("\n")).toEqual([expect.stringMatching(/^berth: .*other.*(room|ENOSPC)/)]);
     expect(
-      readdirSync(join(disk.seenAt, "other")).filter((name) => /\.[0-9a-f]{12}$/.test(name)),
+      readdirSync(join(disk.seenAt, "other"), { recursive: true, encoding: "utf8" }).filter((name) =>
+        /\.[0-9a-f]{12}$/.test(name),
+      ),
       "no drafts",
     ).toEqual([]);
   });

@@ -105,7 +105,7 @@ describe("a large host on etcd", () => {
       watch.seen().some((word) => word.startsWith(keys().head(nas.hostId))),
     );
     const words = watch.calls.flatMap(({ events }) => events.map(wordOf));
-    expect(words.toSorted()).toEqual(["-chunk", "chunk", "head", "mark"]);
+    expect(words.toSorted()).toEqual(["-chunk", "chunk", "head", "mark", "turn"]);
     await agreed(a, b);
     expect(await endpointsAt(b.store, "_80._tcp.svc-1234.big")).toEqual(["10.0.0.5:9"]);
   });
@@ -113,7 +113,8 @@ describe("a large host on etcd", () => {
 
 function wordOf(event: { kind: string; key?: string; item?: { key: string } }): string {
   const key = event.item?.key ?? event.key ?? "";
-  const word = /(meta|mark|head|chunk|labels|holds|tokens)(\/|$)/.exec(key.slice(root.length))?.[1] ?? key;
+  const word =
+    /(meta|mark|head|turn|chunk|labels|holds|tokens)(\/|$)/.exec(key.slice(root.length))?.[1] ?? key;
   return event.kind === "delete" ? `-${word}` : word;
 }
 
@@ -289,9 +290,11 @@ describe("a lease on etcd", () => {
       waiting.push(a.store, [binding("db", { rule: "container", at: ["10.0.0.6"] })], { lease: 600 }),
     );
     await agreed(a, b);
-    // Its set is known: a renewal is enough, once it is signed for the other resolver.
+    // Its set is known: a renewal is enough, once it is signed for the other resolver, and changes nothing anybody sees.
+    const seen = await viewOf(a);
     expect((await accepted(nas.renew(b.store))).lease).toBe(5);
     await agreed(a, b);
+    expect(await viewOf(a)).toEqual(seen);
     // Longer than the lease, which the first resolver thinks was last renewed by itself.
     const renewed = async () => accepted(nas.renew(b.store));
     const end = Date.now() + 7000;
@@ -536,6 +539,7 @@ describe("a resolver on etcd", () => {
     await accepted(nas.push(a.store, [binding("web")]));
     const spoilt = [
       keys().head(nas.hostId),
+      keys().turn(nas.hostId),
       keys().head("b".repeat(52)),
       keys().hold(binding("web").name),
       keys().token("abcdefghij"),

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -11,7 +12,9 @@ import { agentToken, createTestApp, hostId, pushBody } from "../../resolver/test
 import { createTokenCheck } from "../../resolver/tokens.ts";
 import { createLog } from "../../shared/log.ts";
 import { curlDoh, type DnsQuery, digHttps, kdigHttps } from "../testbed/dns-clients.ts";
+import { createNetns, type Netns, randomSuffix } from "../testbed/netns.ts";
 import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts";
+import { pathWithToken, startNodeResolver } from "./resolver-part.ts";
 
 /** As an operator may write one into reader.token: what cannot stand in a path segment is percent-encoded there. */
 const readerToken = "reader/token+with~every=kind-of.it";
@@ -62,6 +65,36 @@ function queryAt(path: string, get: boolean): DnsQuery {
     path,
   };
 }
+
+describe("a resolver that others can reach", () => {
+  const address = "127.0.0.1";
+  let netns: Netns;
+
+  beforeAll(async () => {
+    netns = await createNetns(`berth-${randomSuffix()}`);
+  });
+  afterAll(() => netns?.remove());
+
+  it.each([
+    ["as it is started", [], [undefined, "NXDOMAIN"]],
+    ["with --lookup-tokens off", ["--lookup-tokens", "off"], ["NXDOMAIN", "NXDOMAIN"]],
+  ] as const)("%s asks for a token or not, and logs none", async (_, flags, [without, withToken]) => {
+    const dir = join(directory.path, `state-${flags.length}`);
+    const all = { dir, client: { netns: netns.name, address: "0.0.0.0" } };
+    const { part, ...files } = await startNodeResolver({ ...all, flags: [...flags, "--log-level", "debug"] });
+    const { port } = files;
+    const at = { server: address, port, caFile: files.caFile, tlsHostname: "localhost", netns: netns.name };
+    const question = { ...at, name: "nobody.berth.internal", type: "A" };
+    expect((await kdigHttps(question)).status).toBe(without);
+    expect((await kdigHttps({ ...question, path: pathWithToken(files) })).status).toBe(withToken);
+    expect(
+      (await kdigHttps({ ...question, path: "/t/berth_of-somebody-else/dns-query" })).status,
+    ).toBeUndefined();
+    await part.stop();
+    const token = readFileSync(files.readerTokenFile, "utf8").trim();
+    expect(part.process.lines.filter((line) => line.includes("/t/") || line.includes(token))).toEqual([]);
+  });
+});
 
 describe.each([
   ["kdig", kdigHttps],

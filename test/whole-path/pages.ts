@@ -27,7 +27,7 @@ export function pageOf({ body, status }: CurlResult): string | undefined {
 }
 
 /** Waits, without a claim about how long, until the name leads to the page. */
-export async function untilPage(world: World, url: string, page: string): Promise<void> {
+export async function untilPage(world: Pick<World, "fetch">, url: string, page: string): Promise<void> {
   await until(`${url} to show ${page}`, async () => pageOf(await world.fetch(url)) === page, {
     timeoutMs: 30_000,
   });

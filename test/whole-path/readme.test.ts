@@ -1,7 +1,8 @@
 import { copyFileSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { curlDoh } from "../testbed/dns-clients.ts";
 import { createHosts, type Hosts } from "../testbed/hosts.ts";
 import { runCommand, startProcess } from "../testbed/process.ts";
 import { type StartedProcess, stopAll } from "../testbed/started-process.ts";
@@ -11,9 +12,10 @@ import { composeLabels, serve } from "./pages.ts";
 import { root } from "./parts.ts";
 
 /** README's commands, in its order: each is run here as it stands there, but for the addresses and directories of the test. */
-const commands = [
-  ...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```sh\n([\s\S]*?)^```/gm),
-].flatMap(([, block]) => (block ?? "").trim().split("\n"));
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const commands = [...readme.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) =>
+  (block ?? "").trim().split("\n"),
+);
 const run = new Set<string>();
 
 let machines: Hosts;
@@ -73,9 +75,9 @@ describe("README's commands", () => {
     const client = machines.client.netns;
     const resolver = start("./berth resolver", "", "central", true, client);
     await resolver.waitForLine(/answers for/, 30_000);
-    // "Give each container host two files from its state directory."
-    copyFileSync(join(resolverState, "resolver", "tls", "ca.pem"), join(dir.path, "ca.pem"));
-    copyFileSync(join(resolverState, "resolver", "agent.token"), join(dir.path, "agent.token"));
+    // "Give each container host two files from its state directory, and your own machine two."
+    for (const file of ["tls/ca.pem", "agent.token", "reader.token"])
+      copyFileSync(join(resolverState, "resolver", file), join(dir.path, basename(file)));
     start("./berth agent", "", "agent");
     const proxy = start("./berth proxy", "", "proxy", true, client);
     await proxy.waitForLine(/SOCKS5 at/, 30_000);
@@ -85,6 +87,40 @@ describe("README's commands", () => {
       return stdout.includes("the shop") && stdout;
     });
     expect(page).toContain("the shop");
+  });
+
+  test("an operator makes a token, sees names and deeds, and backs them up", async () => {
+    const access = take("export BERTH_RESOLVER=");
+    // On the resolver's machine.
+    const operate = (command: string) =>
+      runCommand(
+        ["sh", "-c", `${access}; cd ${dir.path}; ${command.replace("./berth", join(root, "berth"))}`],
+        {
+          netns: machines.client.netns,
+          env: environment("central"),
+        },
+      );
+    expect(await operate(take("./berth token create"))).toMatchObject({ code: 0, stdout: "" });
+    expect(readFileSync(join(dir.path, "team-a.token"), "utf8")).toMatch(/^berth_/);
+    expect((await operate(take("./berth token list"))).stdout).toMatch(/ agent +team-a +names \*\.shop /);
+    expect((await operate(take("./berth names"))).stdout).toMatch(/^web\.shop\.berth\.internal +operator /m);
+    expect((await operate(take("./berth audit"))).stdout).toMatch(/ token-create .*team-a/);
+    expect((await operate(take("./berth backup"))).code).toBe(0);
+    const restored = await operate(`${take("./berth restore")} --yes`);
+    expect(restored).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^restored; there are 1 tokens/),
+    });
+  });
+
+  test("a name leads curl --doh-url to a page's address with the token in its path", async () => {
+    expect(readme).toContain("https://HOST:8053/t/TOKEN/dns-query");
+    const token = readFileSync(join(dir.path, "reader.token"), "utf8").trim();
+    const dohUrl = `https://${machines.client.address}:8053/t/${token}/dns-query`;
+    const port = await machines.hosts[0]?.engine.publishedPort("shop-web-1", "80/tcp");
+    const url = `http://web.shop.berth.internal:${port}/`;
+    const at = { url, dohUrl, caFile: join(dir.path, "ca.pem"), netns: machines.client.netns };
+    expect((await curlDoh(at)).body).toContain("the shop");
   });
 
   test("are all run here", () => {
@@ -108,7 +144,7 @@ function placed(command: string): string {
     .replaceAll("192.0.2.10", machines.client.address)
     .replaceAll("/var/lib/berth", join(dir.path, "up"))
     .replace("--ca ca.pem", `--ca ${join(dir.path, "ca.pem")}`)
-    .replace("--token-file agent.token", `--token-file ${join(dir.path, "agent.token")}`);
+    .replace(/--token-file (\w+\.token)/, `--token-file ${dir.path}/$1`);
 }
 
 /** Starts a command that stays, beside the container host's engine unless told where. */

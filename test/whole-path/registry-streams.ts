@@ -2,20 +2,40 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { connect, type TLSSocket } from "node:tls";
-
-import { openLink } from "../../resolver/serve/testing/link-clients.ts";
+import { WebSocket } from "ws";
 import type { Declared } from "../../shared/binding.ts";
+
 import { EventParser } from "../../shared/changes.ts";
 import { digestOf } from "../../shared/digest.ts";
 import type { RegistryBed } from "./registry-bed.ts";
 import type { RegistryHost } from "./registry-host.ts";
 
-/** The host's link, for the set it pushed last. */
-export async function linkOf(host: RegistryHost, declared: Declared) {
+/** The host's link, for the set it pushed last. Rejects with the status where it was refused. */
+export async function linkOf(host: RegistryHost, declared: Declared, localAddress = "127.0.0.1") {
   const { bed } = host;
   host.sequence++;
   const { path, headers } = await signedUpgrade(host, declared);
-  return openLink({ port: bed.port, ca: bed.ca, path }, headers);
+  const url = `wss://127.0.0.1:${bed.port}${path}`;
+  const socket = new WebSocket(url, "berth.link.1", { ca: bed.ca, headers, localAddress });
+  const closed = new Promise<number>((resolve) => socket.once("close", (code) => resolve(code)));
+  await new Promise<void>((resolve, reject) => {
+    socket.on("open", resolve).on("error", reject);
+  });
+  return {
+    socket,
+    /** The code it was closed with. */
+    closed,
+    /** Pings, and resolves when it was answered. */
+    async ping(): Promise<void> {
+      const pong = new Promise<void>((resolve) => {
+        socket.on("message", (text) => {
+          if (String(text) === "pong") resolve();
+        });
+      });
+      socket.send("ping");
+      await Promise.race([pong, closed.then((code) => Promise.reject(new Error(`closed with ${code}`)))]);
+    },
+  };
 }
 
 /** What asks for a link, for the host's present turn. */
@@ -46,8 +66,7 @@ export async function feedOf(bed: RegistryBed, token: string) {
     events.push(...parser.push(text).map(({ event, data }) => `${event} ${data}`)),
   );
   response.on("error", () => undefined);
-  const ended = new Promise<void>((resolve) => response.once("close", () => resolve()));
-  return { events, ended, response, close: () => void asked.destroy() };
+  return { events, response, close: () => void asked.destroy() };
 }
 
 /** A TLS connection for HTTP/1.1 that does what the test tells it to; `read` is what came so far. */

@@ -16,7 +16,12 @@ export type ResolverPart = {
   dir: string;
 };
 
-export type ResolverPlace = { dir: string; client: Pick<NetworkNode, "netns" | "address">; port?: number };
+export type ResolverPlace = {
+  dir: string;
+  client: Pick<NetworkNode, "netns" | "address">;
+  port?: number;
+  flags?: string[];
+};
 
 const standardPort = 8053;
 
@@ -29,7 +34,7 @@ export function pathWithToken({ readerTokenFile }: Pick<ResolverPart, "readerTok
 export async function startNodeResolver(place: ResolverPlace): Promise<ResolverPart> {
   const { dir, client } = place;
   const at = resolverAt(place);
-  const flags = ["--listen", `${at.address}:${at.port}`, "--state-dir", dir];
+  const flags = ["--listen", `${at.address}:${at.port}`, "--state-dir", dir, ...(place.flags ?? [])];
   const argv = berth("resolver", ...flags);
   const part = await Part.start({ name: "resolver", argv, netns: client.netns, ready: /answers for/ });
   return { part, ...resolverFiles(dir), ...at, dir };

@@ -72,7 +72,7 @@ describe("berth backup and berth restore, while pushes go on", () => {
     });
     const last = await on.stop();
     await expectServed(last);
-    expect(await link.ask("ping"), "its links stay").toBeDefined();
+    await link.ping();
     await until("the feed to go on", () => feed.events.at(-1)?.includes(`"port":${portOf(last)}`));
     expect(feed.events.filter((event) => event.startsWith("snapshot"))).toHaveLength(1);
     const refused = await bed.ask({ path: "/v1/hosts", token: gone.token });
@@ -90,16 +90,31 @@ describe("berth backup and berth restore, while pushes go on", () => {
     writeFileSync(copy, readFileSync(file()));
     spoil(copy);
     const before = await everything();
-    const { code, stderr } = await berth("restore", copy, "--yes");
-    expect(code).toBe(2);
-    expect(stderr.trim().split("\n")).toEqual([
-      expect.stringMatching(/^berth: .*(not a whole backup|not a backup)/),
-    ]);
+    const body = readFileSync(copy);
+    const headers = { "content-type": "application/vnd.sqlite3" };
+    const reply = await bed.ask({
+      method: "PUT",
+      path: "/v1/backup",
+      token: bed.token("admin"),
+      headers,
+      body,
+    });
+    expect({ status: reply.status, code: faultIn(reply).code }).toEqual({ status: 422, code: "bad-backup" });
     expect(await everything()).toEqual(before);
     expect(
       readdirSync(bed.stateDir).filter((name) => /backup|restore/.test(name)),
       "no remains",
     ).toEqual([]);
+  });
+
+  it("say which file is no backup, before anything is sent", async () => {
+    const text = join(directory.path, "text.db");
+    writeFileSync(text, "no database");
+    const { code, stderr } = await berth("restore", text, "--yes");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/^berth: .*text\.db is not a backup/),
+    });
   });
 
   it("bring tokens and holds back to a registry that was lost; the bootstrap tokens never went", async () => {

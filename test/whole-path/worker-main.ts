@@ -8,8 +8,6 @@ import type { WorkerSettings } from "./worker.ts";
 
 const settings = JSON.parse(process.argv[2] ?? "") as WorkerSettings;
 const { bundle, dir, address, port, hasOldCopy } = settings;
-const authority = await openAuthority(join(dir, "tls"));
-const { cert, key } = await authority.serverCertificate(["localhost", address], Date.now());
 const wranglerToml = readFileSync(new URL("../../wrangler.toml", import.meta.url), "utf8");
 
 const worker = {
@@ -37,9 +35,7 @@ const miniflare = new Miniflare(
       BERTH_READER_TOKEN: settings.readerToken,
     },
     resourcePersistencePath: join(dir, "storage"),
-    https: true,
-    httpsKey: key,
-    httpsCert: cert,
+    ...(await transport()),
     host: address,
     port,
     cf: false,
@@ -47,3 +43,10 @@ const miniflare = new Miniflare(
 );
 console.log(`the Worker serves ${await miniflare.ready}`);
 process.once("SIGTERM", () => void miniflare.dispose().then(() => process.exit(0)));
+
+async function transport() {
+  if (settings.isPlain) return {};
+  const authority = await openAuthority(join(dir, "tls"));
+  const { cert, key } = await authority.serverCertificate(["localhost", address], Date.now());
+  return { https: true, httpsKey: key, httpsCert: cert };
+}

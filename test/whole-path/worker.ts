@@ -15,6 +15,8 @@ export type WorkerSettings = {
   readerToken: string;
   /** Workers KV as a reader far away can find it: what was once read, absence too, stays for a minute. */
   hasOldCopy: boolean;
+  /** Without TLS, on loopback. */
+  isPlain: boolean;
 };
 
 /** The Worker as it would be deployed, in workerd, at the place of a resolver on Node. */
@@ -32,18 +34,33 @@ export async function startWorker(
   const settings: WorkerSettings = {
     ...{ bundle: await bundleWorker(dir), dir, address, port, ...tokens },
     hasOldCopy: runtime === "worker with an old copy",
+    isPlain: false,
   };
+  const part = await startWorkerPart(settings, client.netns);
+  return { part, ...files, url, address, port, dir };
+}
+
+/** The same on this machine, without TLS, and stopped by the caller. */
+export async function startPlainWorker(dir: string, port: number): Promise<Part> {
+  const tokens = { agentToken: "an-agents-token", readerToken: "a-readers-token" };
+  const bundle = await bundleWorker(dir);
+  return startWorkerPart({
+    bundle,
+    dir,
+    address: "127.0.0.1",
+    port,
+    ...tokens,
+    hasOldCopy: false,
+    isPlain: true,
+  });
+}
+
+function startWorkerPart(settings: WorkerSettings, netns?: string): Promise<Part> {
   const argv = [node, join(import.meta.dirname, "worker-main.ts"), JSON.stringify(settings)];
   // Miniflare's own temporary files stay when it is killed; here they go with the rest.
-  const env = { TMPDIR: dir };
-  const part = await Part.start({
-    name: "worker",
-    argv,
-    netns: client.netns,
-    env,
-    ready: /the Worker serves/,
-  });
-  return { part, ...files, url, address, port, dir };
+  const env = { TMPDIR: settings.dir };
+  const place = netns === undefined ? {} : { netns };
+  return Part.start({ name: "worker", argv, ...place, env, ready: /the Worker serves/ });
 }
 
 /** By the command that deploys it, without deploying. */

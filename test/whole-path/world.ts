@@ -98,7 +98,7 @@ export function agentFlags({ socket, dir, resolver }: AgentPlace): string[] {
   return ["--engine", `unix://${socket}`, "--resolver", resolver.url, ...files];
 }
 
-function startProxy(netns: string, { url, caFile, readerTokenFile }: ResolverPart): Promise<Part> {
+export function startProxy(netns: string, { url, caFile, readerTokenFile }: ResolverPart): Promise<Part> {
   const resolver = ["--resolver", url, "--ca", caFile, "--token-file", readerTokenFile];
   const flags = ["--listen", proxyAddress, ...resolver, "--outside", "deny"];
   return Part.start({ name: "proxy", argv: berth("proxy", ...flags), netns, ready: /SOCKS5 at/ });

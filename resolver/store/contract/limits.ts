@@ -137,6 +137,48 @@ export function describeLimits(makeStore: MakeStore): void {
     });
   });
 
+  describe("hosts that come to a limited token, and go", () => {
+    const on = (owner: string, at: string, count = 1) =>
+      Array.from({ length: count }, (_, index) => binding(owner, { at: [at], port: 8080 + index }));
+    const scoped = tokenOf("team-b", { names: ["web"] }, "scoped");
+
+    test("take no room from others for a name they could not have before", async () => {
+      const { store } = await makeStore();
+      const newcomer = new TestHost("b", "nas", ["10.0.0.5"], scoped);
+      const settled = pi(3);
+      expect(refusedIn(await accepted(newcomer.push(store, set("api"))))).toEqual(["api not-allowed"]);
+      await settled.push(store, on("large", "10.0.0.6", 3));
+      newcomer.access = limited(3);
+      expect(refusedIn(await accepted(newcomer.push(store, set("api"))))).toEqual(["api over-limit"]);
+      expect(await existsAt(store, "large")).toBe(true);
+    });
+
+    test("leave no room where a name of theirs is kept for it, though they declare it on", async () => {
+      const { store, advance } = await makeStore();
+      const [first, second] = [nas(3), pi(3)];
+      await first.push(store, set("api"), { lease: 3600 });
+      await second.push(store, on("large", "10.0.0.6", 3), { lease: 3600 });
+      await advance(standardHoldRules.lifeMs);
+      first.access = scoped;
+      await first.push(store, set("api"));
+      expect(await heldAt(store, "api")).toMatchObject({ owner: "team-a", until: expect.any(Number) });
+      expect(refusedIn(await accepted(second.renew(store)))).toEqual(["large over-limit"]);
+    });
+
+    test("wait behind who has waited longer when room and a name come free together", async () => {
+      const { store } = await makeStore();
+      const holder = new TestHost("b", "nas", ["10.0.0.5"], limited(3));
+      const waiting = new TestHost("c", "rack", ["10.0.0.7"], limited(3));
+      const withoutRoom = new TestHost("a", "pi", ["10.0.0.6"], limited(3));
+      await holder.push(store, [binding("web", { rule: "container" })]);
+      expect(refusedIn(await accepted(waiting.push(store, on("web", "10.0.0.7", 2))))).toEqual(["web held"]);
+      const refused = await accepted(withoutRoom.push(store, on("web", "10.0.0.6")));
+      expect(refusedIn(refused)).toEqual(["web over-limit"]);
+      await holder.push(store, on("web", "10.0.0.5", 4));
+      expect(await heldAt(store, "web")).toMatchObject({ hostLabel: "rack" });
+    });
+  });
+
   describe("a token with a longest lease", () => {
     test.each([
       ["more", 60, 10],

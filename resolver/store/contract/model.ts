@@ -39,7 +39,11 @@ export function describeModel(
       };
       // Twice as long as it ticks, so that no lease ends but when a step lets it.
       const driftMs = spared.ticking?.byMs ?? 0;
-      const pace = { driftMs, second: Math.max(1, Math.ceil(driftMs / 500)) };
+      const pace = {
+        driftMs,
+        second: Math.max(1, Math.ceil(driftMs / 500)),
+        freeSerial: spared.serial !== undefined,
+      };
       const property = fc.asyncProperty(histories(length, spared.patience === undefined), async (steps) => {
         const world = new World(await makeStore(), rules, pace);
         for (const [index, step] of steps.entries()) await happen(world, step, index);

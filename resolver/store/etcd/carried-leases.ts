@@ -1,7 +1,14 @@
 import type { Lease } from "../../leases.ts";
 import type { Leases } from "../../tables.ts";
+import type { TurnTaken } from "../../turns.ts";
 import { createVolatileLeases } from "../volatile-leases.ts";
-import type { Head } from "./layout.ts";
+import type { HostTurn } from "./layout.ts";
+
+/** What etcd says of a host that its lease follows from. */
+export interface Standing extends HostTurn {
+  /** Its lease's length in seconds. */
+  lease: number;
+}
 
 export interface CarriedLeases extends Leases {
   /** Hosts this resolver renews the leases of, whose time is up by `now`. */
@@ -13,10 +20,11 @@ export interface CarriedLeases extends Leases {
 }
 
 export interface CarriedLeasesParts {
-  /** This resolver, as it calls itself in heads. */
+  /** This resolver, as it calls itself in turns. */
   carrier: string;
   makeGeneration: () => string;
-  headOf: (hostId: string) => Head | undefined;
+  /** Undefined for a host that etcd does not hold. */
+  standingOf: (hostId: string) => Standing | undefined;
   /** While etcd does not answer no lease runs out. */
   isAway: () => boolean;
   now: () => number;
@@ -27,13 +35,13 @@ export interface CarriedLeasesParts {
  * only that it is not over, and says the longest it could be. Nothing lapses here by itself: `soonest` is never.
  */
 export function createCarriedLeases(parts: CarriedLeasesParts): CarriedLeases {
-  const { carrier, makeGeneration, headOf, isAway, now } = parts;
+  const { carrier, makeGeneration, standingOf, isAway, now } = parts;
   const own = createVolatileLeases(makeGeneration);
 
-  function* carried(): Generator<[string, Lease, Head]> {
+  function* carried(): Generator<[string, Lease, Standing]> {
     for (const [hostId, lease] of own.running()) {
-      const head = headOf(hostId);
-      if (head?.carrier === carrier && lease.expiresAt > 0) yield [hostId, lease, head];
+      const standing = standingOf(hostId);
+      if (standing?.carrier === carrier && lease.expiresAt > 0) yield [hostId, lease, standing];
     }
   }
 
@@ -41,11 +49,11 @@ export function createCarriedLeases(parts: CarriedLeasesParts): CarriedLeases {
     generation: () => own.generation(),
     get(hostId): Lease | undefined {
       const known = own.get(hostId);
-      const head = headOf(hostId);
-      if (head === undefined) return known === undefined ? undefined : { ...known, expiresAt: 0 };
-      const isKnown = head.carrier === carrier && known !== undefined && known.expiresAt > 0 && !isAway();
-      const expiresAt = isKnown ? known.expiresAt : now() + head.host.lease * 1000;
-      return { ...laterTurn(known, head), expiresAt };
+      const standing = standingOf(hostId);
+      if (standing === undefined) return known === undefined ? undefined : { ...known, expiresAt: 0 };
+      const isKnown = standing.carrier === carrier && known !== undefined && known.expiresAt > 0 && !isAway();
+      const expiresAt = isKnown ? known.expiresAt : now() + standing.lease * 1000;
+      return { ...laterTurn(known, standing), expiresAt };
     },
     set: (hostId, lease) => own.set(hostId, lease),
     end: (hostId) => own.end(hostId),
@@ -58,16 +66,15 @@ export function createCarriedLeases(parts: CarriedLeasesParts): CarriedLeases {
       if (known !== undefined && known.expiresAt > 0) own.set(hostId, { ...known, expiresAt: 0 });
     },
     grantFresh() {
-      for (const [hostId, lease, { host }] of [...carried()])
-        own.set(hostId, { ...lease, expiresAt: now() + host.lease * 1000 });
+      for (const [hostId, lease, standing] of [...carried()])
+        own.set(hostId, { ...lease, expiresAt: now() + standing.lease * 1000 });
     },
   };
 }
 
-/** Of one process' requests some may have gone to another resolver: its head tells the last that changed something. */
-function laterTurn(known: Lease | undefined, { host, sequence }: Head): { epoch: number; sequence: number } {
-  const written = { epoch: host.epoch, sequence };
-  if (known === undefined || known.epoch < host.epoch) return written;
-  if (known.epoch > host.epoch) return known;
-  return { epoch: host.epoch, sequence: Math.max(known.sequence, sequence) };
+/** Of one process' requests some may have gone to another resolver: etcd tells the last that wrote anything. */
+function laterTurn(known: Lease | undefined, { epoch, sequence }: HostTurn): TurnTaken {
+  if (known === undefined || known.epoch < epoch) return { epoch, sequence };
+  if (known.epoch > epoch) return known;
+  return { epoch, sequence: Math.max(known.sequence, sequence) };
 }

@@ -4,15 +4,17 @@ import type { Name } from "../../../shared/name.ts";
 import { applyStep, replaceHost } from "../../apply.ts";
 import { type Draft, unsettle } from "../../draft.ts";
 import { asGranted } from "../../own-names.ts";
-import type { Hold } from "../../records.ts";
+import type { Claim, Hold } from "../../records.ts";
 import type { RegistryParts } from "../../registry.ts";
 import type { Mirror, News } from "./mirror.ts";
 
-/** Claims of one host and since when etcd has them. */
-type Waits = Map<string, Map<Name, number>>;
+/** Claims of a host by name, as etcd has them. */
+type Written = Map<Name, Pick<Claim, "since" | "bindings">>;
 
 /** Brings the tables after what the mirror has just taken in, in one step with all that follows from it. */
 export function followNews(registry: RegistryParts, mirror: Mirror, news: News, log: Log): void {
+  followTurns(registry, mirror, news);
+  if (news.hosts.size + news.holds.size === 0) return;
   try {
     followTogether(registry, mirror, news);
   } catch (fault) {
@@ -30,16 +32,28 @@ export function followNews(registry: RegistryParts, mirror: Mirror, news: News, 
 
 function followTogether(registry: RegistryParts, mirror: Mirror, news: Pick<News, "hosts" | "holds">): void {
   const { tables } = registry;
-  const waits: Waits = new Map();
+  const written = new Map<string, Written>();
   const change = tables.transaction(() => {
     const applied = applyStep(registry, (draft) => {
       for (const [name, hold] of news.holds) replaceHold(draft, name, hold);
-      for (const hostId of news.hosts) waits.set(hostId, followHost(draft, mirror, hostId));
+      for (const hostId of news.hosts) written.set(hostId, followHost(draft, mirror, hostId));
     });
-    for (const [hostId, names] of waits) rewriteSince(registry, hostId, names);
+    for (const [hostId, claims] of written) rewriteSince(registry, hostId, claims);
     return applied.change;
   });
   registry.onCommitted?.(change);
+}
+
+/** No revision: nothing that anybody is shown or answered follows from a turn, but whoever speaks for the host in an old one must stop. */
+function followTurns({ tables, onCommitted }: RegistryParts, mirror: Mirror, { hosts, turns }: News): void {
+  const changed = [...turns].filter((hostId) => !hosts.has(hostId));
+  for (const hostId of changed) {
+    const host = tables.host(hostId);
+    const turn = mirror.hosts.turns.get(hostId);
+    if (host === undefined || turn === undefined || host.epoch === turn.epoch) continue;
+    tables.transaction(() => tables.putHost({ ...host, epoch: turn.epoch }));
+  }
+  if (changed.length > 0) onCommitted?.({ revision: tables.counters().revision, names: [], hosts: changed });
 }
 
 function* singly({ hosts, holds }: News): Generator<Pick<News, "hosts" | "holds">> {
@@ -50,41 +64,45 @@ function* singly({ hosts, holds }: News): Generator<Pick<News, "hosts" | "holds"
 function replaceHold(draft: Draft, name: Name, hold: Hold | undefined): void {
   const { tables } = draft.parts;
   const before = tables.hold(name);
-  // A kept name took room of its token.
-  if (before?.until !== undefined && hold?.until === undefined) draft.tokens.add(before.tokenId);
+  // A kept name takes room of its token, and leaves it when it ends.
+  if ((before?.until === undefined) !== (hold?.until === undefined))
+    for (const one of [before, hold]) if (one?.until !== undefined) draft.tokens.add(one.tokenId);
   unsettle(draft, name);
   if (hold === undefined) tables.deleteHold(name);
   else tables.putHold(hold);
 }
 
-/** Returns the names whose claims are to have another `since` than the step gives them. */
-function followHost(draft: Draft, mirror: Mirror, hostId: string): Map<Name, number> {
+/** Returns the claims that are to have another `since` than the step gives them. */
+function followHost(draft: Draft, mirror: Mirror, hostId: string): Written {
   const { tables, settings } = draft.parts;
   const known = tables.claimsOfHost(hostId);
-  const head = mirror.heads.get(hostId);
+  const head = mirror.hosts.heads.get(hostId);
   if (head === undefined) {
     // One that is there and says nothing to us leaves the host as it was.
-    if (mirror.headRevision(hostId) === 0) replaceHost(draft, hostId, undefined, known, new Map());
+    if (mirror.hosts.revisionsOf(hostId).head === 0) replaceHost(draft, hostId, undefined, known, new Map());
     return new Map();
   }
-  const declarations = mirror.declarationsOf(hostId);
+  const declarations = mirror.hosts.declarationsOf(hostId);
   if (declarations === undefined) return new Map();
-  const granted = declarations.map(({ since, bindings }) => ({
-    since,
-    bindings: bindings.map((binding) => asGranted(binding, head.host, settings.zone)),
-  }));
-  const claims = new Map(granted.map(({ bindings }) => [bindings[0]?.name ?? settings.zone, bindings]));
+  const claims: Written = new Map();
+  for (const { name, since, bindings } of declarations) {
+    const granted = bindings.map((binding) => asGranted(binding, head.host, settings.zone));
+    claims.set(granted[0]?.name ?? name, { since, bindings: granted });
+  }
   const grantsRevision = tables.host(hostId)?.grantsRevision ?? 0;
-  replaceHost(draft, hostId, { ...head.host, grantsRevision }, known, claims);
-  const before = new Map(known.map(({ name, since }) => [name, since]));
-  const wanted = granted.map(({ since, bindings }) => [bindings[0]?.name ?? settings.zone, since] as const);
-  return new Map(wanted.filter(([name, since]) => before.get(name) !== since));
+  const bindings = new Map([...claims].map(([name, claim]) => [name, claim.bindings]));
+  const { epoch } = mirror.hosts.turns.get(hostId) ?? { epoch: 0 };
+  replaceHost(draft, hostId, { ...head.host, epoch, grantsRevision }, known, bindings);
+  for (const { name, since } of known) if (claims.get(name)?.since === since) claims.delete(name);
+  return claims;
 }
 
 /** The step takes its own revision for new claims, which on a resolver that starts late is another one. Who waited longest is told alike. */
-function rewriteSince({ tables }: RegistryParts, hostId: string, names: Map<Name, number>): void {
-  for (const [name, since] of names) {
-    const claim = tables.claimsOfName(name).find((one) => one.hostId === hostId);
-    if (claim !== undefined && claim.since !== since) tables.putClaim({ ...claim, since });
+function rewriteSince({ tables }: RegistryParts, hostId: string, claims: Written): void {
+  if (claims.size === 0) return;
+  const refusals = new Map(tables.refusalsOf(hostId).map((refusal) => [refusal.name, refusal]));
+  for (const [name, claim] of claims) {
+    const refusal = refusals.get(name);
+    tables.putClaim({ hostId, name, ...claim, ...(refusal === undefined ? {} : { refusal }) });
   }
 }

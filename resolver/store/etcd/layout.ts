@@ -5,12 +5,15 @@ import type { HostRecord } from "../../records.ts";
  * What stands where in etcd, below /berth/<zone>/:
  *
  *   meta                             what revisions and serials are counted from
- *   hosts/<id>/head                  one host: its record, whose turn it is, the list of its chunks       on the host's lease
+ *   hosts/<id>/head                  one host: its record and the list of its chunks                      on the host's lease
+ *   hosts/<id>/turn                  whose turn it is, and which resolver carries its lease               on the host's lease
  *   hosts/<id>/chunk/<lease>/<hash>  some of its bindings, 64 KiB at most; counts for nothing unless the head lists it  on <lease>
  *   labels/<label>                   the id of the host that was granted it                               on the host's lease
  *   holds/<name>                     whom a name belongs to; claimed before the bindings that need it
  *   tokens/<id>                      created tokens
  *   mark                             written with every head and after keys went: keeps the revision of what no longer stands here
+ *
+ * The turn is apart from the head, because nothing anybody is answered follows from it: revision and serial count heads and holds.
  *
  * A chunk's key has its lease in it, because two resolvers that put the same host at the same moment each have a lease of their own, and
  * the one that comes too late must not move the other's chunks onto a lease that nobody renews.
@@ -24,15 +27,19 @@ export const batchSize = 100;
 /** A host as etcd keeps it. Every resolver makes the same record of it. */
 export interface Head {
   /** All but what a resolver derives by itself. */
-  host: Omit<HostRecord, "grantsRevision">;
-  /** Of the request that wrote it. */
-  sequence: number;
+  host: Omit<HostRecord, "grantsRevision" | "epoch">;
   /** Hashes of its chunks. */
   chunks: string[];
-  /** The resolver that renews the host's lease, and so notices first when it ends. */
-  carrier: string;
   /** etcd's lease, as text: 64 bits. */
   leaseId: string;
+}
+
+export interface HostTurn {
+  /** Of the last request that wrote anything. */
+  epoch: number;
+  sequence: number;
+  /** The resolver that renews the host's lease, and so notices first when it ends. */
+  carrier: string;
 }
 
 /** Written once in the life of an etcd. What is shown is these plus etcd's revision: the same everywhere, growing with every change and lapse. */
@@ -50,6 +57,7 @@ export interface Keys {
   meta: string;
   mark: string;
   head(hostId: string): string;
+  turn(hostId: string): string;
   chunk(hostId: string, leaseId: string, hash: string): string;
   hostPrefix(hostId: string): string;
   label(label: string): string;
@@ -65,6 +73,7 @@ export function keysFor(zone: Name, root = "/berth"): Keys {
     meta: `${prefix}meta`,
     mark: `${prefix}mark`,
     head: (hostId) => `${prefix}hosts/${hostId}/head`,
+    turn: (hostId) => `${prefix}hosts/${hostId}/turn`,
     chunk: (hostId, leaseId, hash) => `${prefix}hosts/${hostId}/chunk/${leaseId}/${hash}`,
     hostPrefix: (hostId) => `${prefix}hosts/${hostId}/`,
     label: (label) => `${prefix}labels/${label}`,
@@ -76,7 +85,7 @@ export function keysFor(zone: Name, root = "/berth"): Keys {
 /** What a key below the prefix stands for. */
 export type Place =
   | { kind: "meta" | "mark" }
-  | { kind: "head"; hostId: string }
+  | { kind: "head" | "turn"; hostId: string }
   | { kind: "chunk"; hostId: string; leaseId: string; hash: string }
   | { kind: "label"; label: string }
   | { kind: "hold"; name: Name }
@@ -90,7 +99,7 @@ export function placeOf(keys: Keys, key: string): Place | undefined {
     case "mark":
       return { kind: room };
     case "hosts":
-      if (second === "head") return { kind: "head", hostId: first };
+      if (second === "head" || second === "turn") return { kind: second, hostId: first };
       return second === "chunk" ? { kind: "chunk", hostId: first, leaseId, hash } : undefined;
     case "labels":
       return { kind: "label", label: first };

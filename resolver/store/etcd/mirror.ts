@@ -4,16 +4,19 @@ import type { Name } from "../../../shared/name.ts";
 import type { Counters, Hold } from "../../records.ts";
 import type { RegistryParts } from "../../registry.ts";
 import type { TokenRecord } from "../../token-table.ts";
-import { type Declaration, declarationsOf } from "./chunks.ts";
 import { followNews } from "./follow-news.ts";
-import { type Head, type Keys, type Meta, type Place, placeOf } from "./layout.ts";
+import { HeldHosts, type HostPlace } from "./held-hosts.ts";
+import { type Keys, type Meta, type Place, placeOf } from "./layout.ts";
+import { setOrDelete } from "./maps.ts";
 import { unavailable } from "./unavailable.ts";
-import { parseChunk, parseHead, parseHold, parseMeta, parseToken } from "./values.ts";
+import { parseHold, parseMeta, parseToken } from "./values.ts";
 import { type Item, revisionOf, type WatchEvent } from "./wire.ts";
 
 /** What one look at etcd changed. */
 export interface News {
   hosts: Set<string>;
+  /** Hosts whose turn changed. */
+  turns: Set<string>;
   holds: Map<Name, Hold | undefined>;
   /** Of tokens that are no longer good. */
   revoked: Set<string>;
@@ -41,17 +44,12 @@ export class Mirror {
   revision = 0;
   /** The one of the mark. */
   markRevision = 0;
-  readonly heads = new Map<string, Head>();
+  readonly hosts: HeldHosts;
   readonly labels = new Map<string, { hostId: string; leaseId: string | undefined; modRevision: number }>();
   readonly tokens = new Map<string, { record: TokenRecord; modRevision: number }>();
   readonly #parts: MirrorParts;
-  /** By host, then by lease and hash. */
-  readonly #chunks = new Map<string, Map<string, string>>();
-  /** Also of what could not be understood: who writes over it has to know. */
-  readonly #headRevisions = new Map<string, number>();
+  /** Also of those that could not be understood: who writes over one has to know. */
   readonly #holdRevisions = new Map<Name, number>();
-  /** Hosts with a chunk that is not there. */
-  readonly #broken = new Set<string>();
   readonly #waiting = new Set<{ look: () => void; giveUp: (reason: unknown) => void }>();
   /** The revision of the last change to hosts or holds: what answers and lists follow from. */
   #changedAt = 0;
@@ -61,6 +59,7 @@ export class Mirror {
 
   constructor(parts: MirrorParts) {
     this.#parts = parts;
+    this.hosts = new HeldHosts(parts.keys, parts.log);
   }
 
   /** Takes everything below the prefix as of `revision`; what it does not hold is gone. For a start, and after a gap in the history. */
@@ -88,6 +87,7 @@ export class Mirror {
     const { registry, onRevoked, log } = this.#parts;
     const news: News = {
       hosts: new Set(),
+      turns: new Set(),
       holds: new Map(),
       revoked: new Set(),
       changedAt: 0,
@@ -96,7 +96,7 @@ export class Mirror {
     for (const event of events) this.#takeOrLeave(event, news);
     this.#changedAt = Math.max(this.#changedAt, news.changedAt);
     this.#deletedAt = Math.max(this.#deletedAt, news.deletedAt);
-    if (news.hosts.size + news.holds.size > 0) followNews(registry, this, news, log);
+    if (news.hosts.size + news.turns.size + news.holds.size > 0) followNews(registry, this, news, log);
     else if (news.changedAt > 0) registry.tables.setCounters(this.counters());
     for (const tokenId of news.revoked) onRevoked(tokenId);
     this.progress(revision);
@@ -131,57 +131,9 @@ export class Mirror {
     for (const { giveUp } of [...this.#waiting]) giveUp(unavailable());
   }
 
-  /** The revision that last changed a host's head; 0 when there is none. */
-  headRevision(hostId: string): number {
-    return this.#headRevisions.get(hostId) ?? 0;
-  }
-
-  /** The same of the hold on a name. */
+  /** The revision that last changed the hold on a name; 0 when there is none. */
   holdRevision(name: Name): number {
     return this.#holdRevisions.get(name) ?? 0;
-  }
-
-  /** The hashes of the host's chunks on that lease. */
-  hashesOn(hostId: string, leaseId: string): Set<string> {
-    const chunks = this.#chunks.get(hostId)?.keys() ?? [];
-    return new Set(
-      [...chunks].filter((id) => id.startsWith(`${leaseId}/`)).map((id) => id.slice(leaseId.length + 1)),
-    );
-  }
-
-  /** Keys of the host's chunks that are not in `kept`. */
-  chunkKeysBeside(hostId: string, leaseId: string, kept: ReadonlySet<string>): string[] {
-    const { keys } = this.#parts;
-    const ids = [...(this.#chunks.get(hostId)?.keys() ?? [])].map((id) => id.split("/"));
-    const stale = ids.filter(([lease, hash = ""]) => lease !== leaseId || !kept.has(hash));
-    return stale.map(([lease = "", hash = ""]) => keys.chunk(hostId, lease, hash));
-  }
-
-  /** Everything the head of a host lists is there. */
-  isWhole(hostId: string): boolean {
-    const head = this.heads.get(hostId);
-    const chunks = this.#chunks.get(hostId);
-    return head?.chunks.every((hash) => chunks?.has(`${head.leaseId}/${hash}`)) ?? false;
-  }
-
-  /** What a host declares, by its head; undefined when a chunk is not there, or not to be understood: then nothing of it counts. */
-  declarationsOf(hostId: string): Declaration[] | undefined {
-    const head = this.heads.get(hostId);
-    if (head === undefined) return undefined;
-    try {
-      if (!this.isWhole(hostId)) throw new Error("a chunk that its head lists is not there");
-      const texts = head.chunks.map((hash) => this.#chunks.get(hostId)?.get(`${head.leaseId}/${hash}`) ?? "");
-      const declarations = declarationsOf(texts.flatMap(parseChunk));
-      this.#broken.delete(hostId);
-      return declarations;
-    } catch (fault) {
-      this.#broken.add(hostId);
-      const which = `host ${head.host.hostLabel} (${hostId})`;
-      this.#parts.log.error(
-        `etcd holds ${which} in part only, so its former set stays: ${describeFault(fault)}`,
-      );
-      return undefined;
-    }
   }
 
   /** Revision and SOA serial: the same on every resolver that has come as far, also on one that has just started. */
@@ -203,8 +155,7 @@ export class Mirror {
   #keysHeld(): string[] {
     const { keys } = this.#parts;
     return [
-      ...[...this.#headRevisions.keys()].map(keys.head),
-      ...[...this.#chunks.keys()].flatMap((hostId) => this.chunkKeysBeside(hostId, "", new Set())),
+      ...this.hosts.keysHeld(),
       ...[...this.labels.keys()].map(keys.label),
       ...[...this.#holdRevisions.keys()].map(keys.hold),
       ...[...this.tokens.keys()].map(keys.token),
@@ -241,11 +192,9 @@ export class Mirror {
         this.markRevision = modRevision;
         break;
       case "head":
-        this.#takeHead(place.hostId, item, news);
-        break;
+      case "turn":
       case "chunk":
-        this.#takeChunk(place, item);
-        if (this.#broken.has(place.hostId)) news.hosts.add(place.hostId);
+        this.#takeOfHost(place, item, news);
         break;
       case "label":
         if (item === undefined) this.labels.delete(place.label);
@@ -260,18 +209,11 @@ export class Mirror {
     }
   }
 
-  #takeHead(hostId: string, item: Item | undefined, news: News): void {
-    // First: what cannot be understood leaves the rest as it was.
-    setOrDelete(this.#headRevisions, hostId, item?.modRevision);
-    setOrDelete(this.heads, hostId, item === undefined ? undefined : parseHead(item.value));
-    if (item === undefined) this.#broken.delete(hostId);
-    news.hosts.add(hostId);
-  }
-
-  #takeChunk({ hostId, leaseId, hash }: Extract<Place, { kind: "chunk" }>, item: Item | undefined): void {
-    const chunks = this.#chunks.get(hostId) ?? new Map<string, string>();
-    setOrDelete(chunks, `${leaseId}/${hash}`, item?.value);
-    setOrDelete(this.#chunks, hostId, chunks.size === 0 ? undefined : chunks);
+  #takeOfHost(place: HostPlace, item: Item | undefined, news: News): void {
+    // A part that was wanting may be this one.
+    if (place.kind === "head" || this.hosts.isBroken(place.hostId)) news.hosts.add(place.hostId);
+    else if (place.kind === "turn") news.turns.add(place.hostId);
+    this.hosts.take(place, item);
   }
 
   #takeToken(id: string, item: Item | undefined, news: News): void {
@@ -281,9 +223,4 @@ export class Mirror {
     const wasGood = before === undefined || before.revokedAt === null;
     if (wasGood && record?.revokedAt !== null) news.revoked.add(id);
   }
-}
-
-function setOrDelete<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
-  if (value === undefined) map.delete(key);
-  else map.set(key, value);
 }

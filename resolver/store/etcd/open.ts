@@ -98,7 +98,10 @@ function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSi
   const leases = createCarriedLeases({
     carrier,
     makeGeneration,
-    headOf: (hostId) => mirror.heads.get(hostId),
+    standingOf(hostId) {
+      const [head, turn] = [mirror.hosts.heads.get(hostId), mirror.hosts.turns.get(hostId)];
+      return head === undefined || turn === undefined ? undefined : { ...turn, lease: head.host.lease };
+    },
     isAway,
     now,
   });
@@ -122,9 +125,9 @@ function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSi
     },
   };
   const followCarrier = (hostId: string) => {
-    const head = mirror.heads.get(hostId);
-    if (head === undefined) leases.end(hostId);
-    else if (head.carrier !== carrier) leases.handOver(hostId);
+    const turn = mirror.hosts.turns.get(hostId);
+    if (turn === undefined) leases.end(hostId);
+    else if (turn.carrier !== carrier) leases.handOver(hostId);
   };
   const mirror: Mirror = new Mirror({
     keys,

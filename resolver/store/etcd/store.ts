@@ -26,7 +26,7 @@ import type { DeedRecord } from "./deed-record.ts";
 import type { EtcdGateway } from "./gateway.ts";
 import type { HoldKeeper } from "./hold-keeper.ts";
 import { HostQueue } from "./host-queue.ts";
-import { removeHost, type WriterParts, writeHost } from "./host-writer.ts";
+import { continueHost, removeHost, type WriterParts, writeHost } from "./host-writer.ts";
 import type { Keys } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Pulse } from "./pulse.ts";
@@ -221,23 +221,28 @@ export class EtcdStore implements BindingStore {
 
   /** False when it has to be judged anew: the host is another one by now, or gone. */
   async #write(plan: Plan): Promise<boolean> {
+    const isDone = await this.#writeLeast(plan);
+    return isDone && this.#judged.tables.host(plan.host.hostId) !== undefined;
+  }
+
+  #writeLeast(plan: Plan): Promise<boolean> {
     const { hostId } = plan.host;
-    const isLeaseAllThereIs =
-      plan.writes === "nothing" && this.#isCarried(hostId) && this.#parts.mirror.isWhole(hostId);
-    const isDone = isLeaseAllThereIs ? await this.#keepAlive(hostId) : await writeHost(this.#writer, plan);
-    return isDone && this.#judged.tables.host(hostId) !== undefined;
+    const staysAsItIs = plan.writes === "nothing" || plan.writes === "epoch";
+    if (!staysAsItIs || !this.#parts.mirror.hosts.isWhole(hostId)) return writeHost(this.#writer, plan);
+    if (plan.writes === "nothing" && this.#isCarried(hostId)) return this.#keepAlive(hostId);
+    return continueHost(this.#writer, plan);
   }
 
   #isCarried(hostId: string): boolean {
-    return this.#parts.mirror.heads.get(hostId)?.carrier === this.#parts.carrier;
+    return this.#parts.mirror.hosts.turns.get(hostId)?.carrier === this.#parts.carrier;
   }
 
   /** False when etcd's lease is over: the mirror then shows the host gone, or on another one. */
   async #keepAlive(hostId: string): Promise<boolean> {
     const { gateway, mirror } = this.#parts;
-    const leaseId = mirror.heads.get(hostId)?.leaseId;
+    const leaseId = mirror.hosts.heads.get(hostId)?.leaseId;
     if (leaseId === undefined) return false;
-    const isOn = () => mirror.heads.get(hostId)?.leaseId === leaseId;
+    const isOn = () => mirror.hosts.heads.get(hostId)?.leaseId === leaseId;
     if ((await gateway.keepLeaseAlive(leaseId)) !== undefined) return isOn();
     await mirror.until(() => !isOn());
     return false;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Binding } from "../../../shared/binding.ts";
 import type { Hold } from "../../records.ts";
 import type { TokenRecord } from "../../token-table.ts";
-import type { Head, Meta } from "./layout.ts";
+import type { Head, HostTurn, Meta } from "./layout.ts";
 
 /*
  * A value that somebody else put there must not stop the watch, so as much is looked at as the registry relies on. Loose: a later berth may
@@ -23,7 +23,6 @@ const metaSchema = z.looseObject({ life: z.string(), serialBase: z.int(), revisi
 const headSchema = z.looseObject({
   host: z.looseObject({
     hostId: z.string(),
-    epoch: count,
     digest: z.string(),
     lease: count,
     declaredLabel: z.string(),
@@ -36,11 +35,10 @@ const headSchema = z.looseObject({
     owner: z.string(),
     scope,
   }),
-  sequence: count,
   chunks: texts,
-  carrier: z.string(),
   leaseId: z.string(),
 });
+const turnSchema = z.looseObject({ epoch: count, sequence: count, carrier: z.string() });
 const entriesSchema = z.array(
   z.looseObject({
     since: count,
@@ -76,7 +74,7 @@ const tokenSchema = z.looseObject({
 });
 
 /** A value as etcd keeps it. Those that parse it throw when it is not as berth writes it. */
-export function encode(value: Head | Meta | Hold | TokenRecord): string {
+export function encode(value: Head | HostTurn | Meta | Hold | TokenRecord): string {
   return JSON.stringify(value);
 }
 
@@ -86,6 +84,10 @@ export function parseMeta(text: string): Meta {
 
 export function parseHead(text: string): Head {
   return headSchema.parse(JSON.parse(text)) as unknown as Head;
+}
+
+export function parseTurn(text: string): HostTurn {
+  return turnSchema.parse(JSON.parse(text));
 }
 
 export function parseChunk(text: string): (Binding & { since: number })[] {

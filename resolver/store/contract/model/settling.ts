@@ -81,7 +81,8 @@ function holdFrom(
   if (old === undefined || (old.until !== undefined && old.until <= state.now))
     return first === undefined ? undefined : holdOf(first, state.now);
   const holders = holdersAmong(state, fit, old, facts);
-  const holder = holders.find(({ host }) => host.hostId === old.hostId) ?? holders[0];
+  // Whoever is known as the holder stays so, under any token; one that renames itself is another to those who know it.
+  const holder = holders.find(({ host }) => host.label === old.hostLabel) ?? holders[0];
   if (holder !== undefined) return holdOf(holder, old.since);
   if (old.until !== undefined) return old;
   if (!old.isExclusive && state.now - old.since >= lifeMs) return { ...old, until: state.now + keptMs };

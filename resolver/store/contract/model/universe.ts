@@ -33,6 +33,8 @@ export interface Pace {
   second: number;
   /** How far the registry's clock may have ticked by itself in one history, in milliseconds: less than one such second. */
   driftMs: number;
+  /** The serial does not follow the clock. */
+  freeSerial: boolean;
 }
 
 /** Names for services, a plain container's, a reserved one, and two of which each is some host's own. */

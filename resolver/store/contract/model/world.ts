@@ -32,7 +32,7 @@ export class World {
   constructor(harness: StoreHarness, rules: ModelRules, pace: Pace) {
     this.#harness = harness;
     this.#model = new RegistryModel(rules, (digest) => this.#texts.get(digest));
-    this.#observer = new Observer(this.#model, pace.driftMs);
+    this.#observer = new Observer(this.#model, pace);
     this.#tokens = tokensIn(pace);
     this.#pace = pace;
   }
@@ -79,7 +79,8 @@ export class World {
       const outcome = await deliver(request);
       if (outcome.kind === "unknown-generation") {
         speaker.generation = outcome.generation;
-        request = this.#written(signedFor(request, outcome.generation));
+        const { generation } = outcome;
+        request = this.#written(turnedTo(request, (turn) => ({ ...turn, generation })));
         continue;
       }
       if (outcome.kind === "accepted") return speaker.settle();
@@ -115,10 +116,12 @@ export class World {
     };
   }
 
-  /** The very same request once more: the last one, or the one so many before it. */
-  async repeat(back: number): Promise<void> {
+  /** The very same request once more: the last one, or the one so many before it; word for word, unless it is for a later epoch. */
+  async repeat(back: number, epochsLater: number): Promise<void> {
     const request = this.#sent[back];
-    if (request !== undefined) await this.#deliver(request);
+    if (request === undefined) return;
+    const later = turnedTo(request, (turn) => ({ ...turn, epoch: turn.epoch + epochsLater }));
+    await this.#deliver(epochsLater === 0 ? request : later);
   }
 
   async removeHost(hostId: string): Promise<void> {
@@ -140,6 +143,8 @@ export class World {
 
   async restart(): Promise<void> {
     if (this.#harness.restart === undefined) return;
+    // A Durable Object that nobody asked for anything is not there to be ended.
+    await this.#harness.store.read(zone);
     this.#harness.store = await this.#harness.restart();
     this.#model.restart();
   }
@@ -219,10 +224,17 @@ export class World {
   }
 }
 
-function signedFor(request: ModelRequest, generation: string): ModelRequest {
-  if (request.kind !== "withdraw")
-    return { ...request, body: { ...request.body, generation } } as ModelRequest;
-  return request.turn === undefined ? request : { ...request, turn: { ...request.turn, generation } };
+function turnedTo(request: ModelRequest, change: (turn: Turn) => Turn): ModelRequest {
+  switch (request.kind) {
+    case "push":
+      return { ...request, body: { ...request.body, ...change(request.body) } };
+    case "delta":
+      return { ...request, body: { ...request.body, ...change(request.body) } };
+    case "renew":
+      return { ...request, body: { ...request.body, ...change(request.body) } };
+    case "withdraw":
+      return request.turn === undefined ? request : { ...request, turn: change(request.turn) };
+  }
 }
 
 function describeRequest(request: ModelRequest): string {
