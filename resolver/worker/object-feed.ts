@@ -15,7 +15,7 @@ export type ObjectFeedParts = Omit<ChangesParts, "timers" | "accessEnds"> & { wa
 export function createObjectFeed({ watch, ...parts }: ObjectFeedParts) {
   const timers = { after: runAfter };
   const accessEnds = (access: Access, end: () => void) =>
-    (void whenAccessEnds, void watch, void access, void end, () => undefined);
+    whenAccessEnds({ watch, timers, now: Date.now }, access, end);
   const feed = changesFeed({ ...parts, timers, accessEnds });
   return (request: Request, access: Access): Response | Promise<Response> => {
     const app = new Hono<AccessEnv>()
