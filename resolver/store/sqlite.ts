@@ -57,7 +57,7 @@ export function openSqliteStore(
   file: string,
   settings: RegistrySettings,
   now: () => number,
-  watch: Pick<RegistryParts, "onCommitted"> = {},
+  watch: Pick<RegistryParts, "onCommitted" | "overdueGrace"> = {},
 ): SqliteStore {
   const { sql, handle } = openRegistryFile(file, now);
   const tables = createSqlTables(sql);

@@ -14,7 +14,7 @@ export interface Chunk {
   text: string;
 }
 
-const chunkBytes = 200 * 1024;
+const chunkBytes = 60 * 1024;
 
 /**
  * A declared set in chunks. Where a chunk ends follows from the names in it, so one change makes one other chunk and the rest keep their
