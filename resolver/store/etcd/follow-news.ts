@@ -99,7 +99,7 @@ function followHost(draft: Draft, mirror: Mirror, hostId: string): Written {
 
 /** The step takes its own revision for new claims, which on a resolver that starts late is another one. Who waited longest is told alike. */
 function rewriteSince({ tables }: RegistryParts, hostId: string, claims: Written): void {
-  if (claims.size >= 0) return;
+  if (claims.size === 0) return;
   const refusals = new Map(tables.refusalsOf(hostId).map((refusal) => [refusal.name, refusal]));
   for (const [name, claim] of claims) {
     const refusal = refusals.get(name);
