@@ -53,5 +53,7 @@ export async function readLinkRequest(request: Request, parts: LinkReadParts): P
 export async function judgeLink(request: Request, parts: LinkJudgeParts): Promise<JudgedLink> {
   const { hostId, renewal, access } = await readLinkRequest(request, parts);
   const reply = replyOf(await parts.store.renew(hostId, renewal, access));
+  // A token revoked meanwhile had no link yet to be closed.
+  await parts.tokens.check(bearerToken(request.headers) ?? "");
   return { hostId, epoch: renewal.epoch, generation: renewal.generation, access, reply };
 }

@@ -25,6 +25,8 @@ export type EtcdResolver = OpenEtcdStore & {
 export type Faults = {
   /** Called before each transaction is sent; what it throws stands for what etcd did. */
   beforeTxn?: ((txn: Txn) => void | Promise<void>) | undefined;
+  /** Called before a lease is asked for. */
+  beforeLease?: (() => Promise<void>) | undefined;
   /** Called after etcd carried one out. */
   afterTxn?: ((txn: Txn) => void) | undefined;
   /** While it is set the watch sees nothing. */
@@ -79,6 +81,10 @@ function withFaults(gateway: EtcdGateway, faults: Faults, txns: Txn[]): EtcdGate
       const reply = await gateway.txn(txn);
       faults.afterTxn?.(txn);
       return reply;
+    },
+    async grantLease(seconds, id) {
+      await faults.beforeLease?.();
+      return gateway.grantLease(seconds, id);
     },
     async watch(keys, fromRevision, listener) {
       let from = fromRevision;

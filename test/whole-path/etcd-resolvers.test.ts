@@ -86,7 +86,9 @@ describe("a large host on etcd", () => {
   it("registers 5,000 bindings within etcd's limits, and one changed binding writes one chunk and the head", async () => {
     const [a, b] = await openTwo();
     const nas = new TestHost("a", "nas");
-    const set = many(5000);
+    // One name with more than a chunk holds, and 5,000 in all.
+    const replicas = Array.from({ length: 500 }, (_, n) => binding("replicas", { port: 20_000 + n }));
+    const set = [...many(4500), ...replicas];
     expect((await accepted(nas.push(a.store, set))).refused).toEqual([]);
     const gateway = directly();
     const { items, revision } = await gateway.range({ prefix: keys().hosts });
@@ -97,17 +99,24 @@ describe("a large host on etcd", () => {
       expect(Buffer.byteLength(JSON.stringify(success))).toBeLessThan(1.4 * 1024 * 1024);
     }
     await agreed(a, b);
-    expect((await b.store.services()).services).toHaveLength(5000);
+    expect((await b.store.services()).services).toHaveLength(4501);
 
     const watch = watching(gateway, { prefix: root }, revision + 1);
-    await accepted(nas.push(a.store, set.with(1234, binding("svc-1234.big", { port: 9 }))));
-    await until("the head is written", () =>
-      watch.seen().some((word) => word.startsWith(keys().head(nas.hostId))),
-    );
+    const isWritten = () => watch.seen().some((word) => word.startsWith(keys().turn(nas.hostId)));
+    // Without one of the first names, all that follow stand elsewhere in the set.
+    const changed = set.filter(({ name }) => !name.startsWith("svc-1000."));
+    await accepted(nas.push(a.store, changed.with(1, binding("svc-1.big", { port: 9 }))));
+    await until("the host is written", isWritten);
     const words = watch.calls.flatMap(({ events }) => events.map(wordOf));
-    expect(words.toSorted()).toEqual(["-chunk", "chunk", "head", "mark", "turn"]);
+    expect(words.filter((word) => word === "chunk").length, "of some 80").toBeLessThanOrEqual(4);
     await agreed(a, b);
-    expect(await endpointsAt(b.store, "_80._tcp.svc-1234.big")).toEqual(["10.0.0.5:9"]);
+    watch.calls.splice(0);
+    await accepted(nas.push(a.store, changed.with(1, binding("svc-1.big", { port: 10 }))));
+    await until("the host is written", isWritten);
+    const again = watch.calls.flatMap(({ events }) => events.map(wordOf));
+    expect(again.toSorted()).toEqual(["-chunk", "chunk", "head", "mark", "turn"]);
+    await agreed(a, b);
+    expect(await endpointsAt(b.store, "_80._tcp.svc-1.big")).toEqual(["10.0.0.5:10"]);
   });
 });
 
@@ -163,6 +172,20 @@ describe("two resolvers on one etcd", () => {
     expect((await a.store.hosts()).hosts.map(({ hostLabel }) => hostLabel)).toEqual(labels.toSorted());
   });
 
+  it("grant no label that was taken while a push for it was under way", async () => {
+    const [a, b] = await openTwo();
+    const isTaken = async () => (await b.store.hosts()).hosts.length === 1;
+    b.faults.beforeLease = async () => {
+      b.faults.beforeLease = undefined;
+      await accepted(new TestHost("a", "nas").push(a.store, []));
+      await until("the other sees it", isTaken);
+    };
+    const late = await accepted(new TestHost("b", "nas").push(b.store, []));
+    expect(late.hostLabel).toBe("nas-bbbbbb");
+    await agreed(a, b);
+    expect((await a.store.hosts()).hosts.map(({ hostLabel }) => hostLabel)).toEqual(["nas", "nas-bbbbbb"]);
+  });
+
   it("take one host through both at once: its latest word stays, and all of it is on the one lease that is renewed", async () => {
     const [a, b] = await openTwo();
     for (const letter of ["a", "b", "c", "d", "e", "f"]) {
@@ -177,8 +200,12 @@ describe("two resolvers on one etcd", () => {
       ]);
       expect(outcomes[1].kind).toBe("accepted");
       expect(await existsAt(b.store, `more.${letter}`)).toBe(true);
+      await accepted(
+        newer.push(b.store, [...common, binding(`more.${letter}`, { port: 7 })], { sequence: 9 }),
+      );
+      await agreed(a, b);
       // Late from the network, after another resolver took the next one.
-      expect(await older.push(a.store, [], { sequence: 5 })).toMatchObject({ kind: "superseded" });
+      expect(await older.push(a.store, [], { sequence: 8 })).toMatchObject({ kind: "superseded" });
     }
     await agreed(a, b);
     expect((await a.store.services()).services).toHaveLength(6 * 21);
@@ -315,22 +342,29 @@ describe("a lease on etcd", () => {
 
 describe("an etcd that loses members", () => {
   it("loses nothing that was acknowledged while its leader is killed under pushes, and goes on with two of three", async () => {
-    const [a, b] = await openTwo();
-    const hosts = ["a", "b", "c", "d"].map((letter, n) => new TestHost(letter, letter, [`10.0.0.${n + 1}`]));
-    const acknowledged = new Map<string, number>();
     const led = await cluster.leader();
-    const isKilled = Promise.withResolvers<void>();
-    const pushing = hosts.map(async (host, n) => {
-      for (let round = 1; round <= 12; round++) {
-        if (round === 4) await isKilled.promise;
-        const set = [binding(`svc-${n}`, { at: [`10.0.0.${n + 1}`], port: 1000 + round })];
-        await pushed(host, n % 2 === 0 ? a : b, set, { lease: 600 });
-        acknowledged.set(`svc-${n}`, 1000 + round);
+    // Both speak to the one that dies.
+    const [a, b] = await Promise.all([open({ first: led }), open({ first: led })]);
+    const acknowledged = new Map<string, number>();
+    const isOver = new AbortController();
+    const pushing = ["a", "b", "c", "d"].map(async (letter, n) => {
+      const host = new TestHost(letter, letter, [`10.0.0.${n + 1}`]);
+      const resolver = n % 2 === 0 ? a : b;
+      for (let port = 1000; !isOver.signal.aborted; port++) {
+        const set = [binding(`svc-${n}`, { at: [`10.0.0.${n + 1}`], port })];
+        await pushed(host, resolver, set, { lease: 600 });
+        const shown = await endpointsAt(resolver.store, `_80._tcp.svc-${n}`);
+        expect(shown, "what was acknowledged is there").toEqual([`10.0.0.${n + 1}:${port}`]);
+        acknowledged.set(`svc-${n}`, port);
       }
     });
-    await until("pushes are under way", () => acknowledged.size === 4);
+    const rounds = () => Math.min(...[0, 1, 2, 3].map((n) => acknowledged.get(`svc-${n}`) ?? 0));
+    const untilRound = (round: number) =>
+      Promise.race([Promise.all(pushing), until("pushes go on", () => rounds() >= round, patient)]);
+    await untilRound(1005);
     await cluster.killMember(led);
-    isKilled.resolve();
+    await untilRound(rounds() + 10);
+    isOver.abort();
     await Promise.all(pushing);
     const late = await open({ first: (led + 1) % 3 });
     await agreed(a, b, late);
@@ -401,7 +435,10 @@ describe("an etcd that loses members", () => {
   it("is taken as it is when it comes back empty: hosts push whole again, and no serial goes back", async () => {
     const [a, b] = await openTwo();
     const nas = new TestHost("a", "nas");
-    for (const port of [1, 2, 3]) await accepted(nas.push(a.store, [binding("web", { port })]));
+    await accepted(nas.push(a.store, [binding("web")]));
+    const gateway = directly();
+    for (let n = 0; n < 300; n++) await gateway.txn({ success: [{ kind: "put", key: "else", value: "" }] });
+    await accepted(nas.push(a.store, [binding("web", { port: 1 })]));
     await agreed(a, b);
     const before = await counted(a);
     await cluster.wipe();
@@ -418,6 +455,10 @@ describe("an etcd that loses members", () => {
     const after = await counted(b);
     expect(after.serial).toBeGreaterThan(before.serial);
     expect(after.revision).toBeGreaterThan(before.revision);
+    const anew = a.lines.filter(
+      (line) => line.includes("reading etcd anew") || line.includes("reading it anew"),
+    );
+    expect(anew.length, "once, or twice when it was read while it began").toBeLessThanOrEqual(2);
   });
 
   it("is not taken for the old one though it has come as far again by the time anybody looks", async () => {
@@ -459,8 +500,8 @@ describe("a resolver on etcd", () => {
         ["web", "x", "y"].map((name) => binding(name, { at: ["10.0.0.6"] })),
       ),
     );
-    await until("all is marked", async () => (await viewOf(a)) !== undefined);
     const before = await viewOf(a);
+    expect(before).toMatchObject({ tokens: [record], names: [{}, {}, {}, {}], hosts: [{}, {}] });
     await a.crash();
     const again = await open();
     expect(await viewOf(again)).toEqual(before);
@@ -516,7 +557,7 @@ describe("a resolver on etcd", () => {
   it("shows the former set of a host whose head lists a chunk that is not there, and the next turn mends it", async () => {
     const a = await open();
     const nas = new TestHost("a", "nas");
-    await accepted(nas.push(a.store, many(10)));
+    await accepted(nas.push(a.store, many(10), { lease: 600 }));
     const gateway = directly();
     const chunk = `${keys().hostPrefix(nas.hostId)}chunk/`;
     await gateway.txn({ success: [{ kind: "delete", keys: { prefix: chunk } }] });
@@ -526,6 +567,7 @@ describe("a resolver on etcd", () => {
     expect((await a.store.services()).services, "the former set").toHaveLength(10);
     await accepted(nas.renew(a.store));
     await agreed(a, late);
+    expect((await late.store.services()).services).toHaveLength(10);
     await gateway.txn({ success: [{ kind: "delete", keys: { prefix: chunk } }] });
     const later = await open();
     expect((await nas.renew(later.store)).kind).toBe("unknown-digest");

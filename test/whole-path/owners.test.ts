@@ -152,7 +152,7 @@ describe("names of two owners", () => {
   it("and what was done to them is in the audit record", async () => {
     const { stdout } = await operator.run("audit", "--limit", "1000");
     for (const { id } of tokens) expect(stdout).toContain(id);
-    expect(stdout).toMatch(/revoke/);
+    expect(stdout).toMatch(/ token-revoke /);
   });
 
   function placeOf(host: number): AgentPlace {

@@ -106,7 +106,7 @@ describe("two resolvers that share their registry", () => {
   });
 
   it.each([
-    ["another password", () => ["--etcd-password-file", wrongPassword()], /etcd/],
+    ["another password", () => ["--etcd-password-file", wrongPassword()], /berth: etcd at .*password/],
     ["no password", () => [], /--etcd-user and --etcd-password-file/],
   ])("one with %s does not start, and says why", async (_, flags, why) => {
     const [ca, login] = [

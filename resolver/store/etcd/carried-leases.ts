@@ -51,7 +51,7 @@ export function createCarriedLeases(parts: CarriedLeasesParts): CarriedLeases {
       const known = own.get(hostId);
       const standing = standingOf(hostId);
       if (standing === undefined) return known === undefined ? undefined : { ...known, expiresAt: 0 };
-      const isKnown = standing.carrier === carrier && known !== undefined && known.expiresAt > 0 ;
+      const isKnown = standing.carrier === carrier && known !== undefined && known.expiresAt > 0 && !isAway();
       const expiresAt = isKnown ? known.expiresAt : now() + standing.lease * 1000;
       return { ...laterTurn(known, standing), expiresAt };
     },
