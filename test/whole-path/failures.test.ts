@@ -65,7 +65,9 @@ describe("what fails says so, and recovers by itself", () => {
     const { client, dir, resolver } = world;
     const own = ["--state-dir", join(dir, "second")];
     const listen = ["--listen", `${resolver.address}:${resolver.port}`];
-    const taken = await runBerth(["resolver", ...listen, ...own], { netns: client.netns });
+    const taken = await runBerth(["resolver", "--log-level", "error", ...listen, ...own], {
+      netns: client.netns,
+    });
     expect(taken).toMatchObject({ code: 2, stdout: "" });
     expect(linesOf(taken.stderr)).toEqual([expect.stringMatching(/^berth: .*in use.*--listen/)]);
 

@@ -8,7 +8,7 @@ import type { Part } from "./parts.ts";
 import { startTap, type Tap } from "./tap.ts";
 import { createWorld, engineOf, startAgent, type World } from "./world.ts";
 
-const lease = 6;
+const lease = 5;
 const leaseMs = lease * 1000;
 
 describe("an agent's link to the resolver", () => {
