@@ -159,7 +159,7 @@ describe("berth token", () => {
     const ended = await berth(["token", "revoke", "zzzzzzzzzz", id]);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toBe(
-      `berth: there is no token with the id zzzzzzzzzz; berth token list shows them\nberth: ${id} is revoked\n`,
+      `berth: there is no token with the id zzzzzzzzzz; berth token list shows them\nberth: ${id} is revoked; its names go with the lease; berth hosts withdraw HOST takes them out at once\n`,
     );
     expect((await berth(["token", "list"])).stdout).toMatch(new RegExp(`^${id} +reader .* revoked `, "m"));
     expect(await berth(["token", "revoke", id])).toMatchObject({ code: 0 });

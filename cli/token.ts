@@ -120,12 +120,18 @@ const revokeCommand: Command = {
     let code = 0;
     for (const id of operands) {
       const isDone = await askResolver(config, (access) => revokeToken(access, id));
-      note(isDone ? `${id} is revoked` : `there is no token with the id ${id}; berth token list shows them`);
+      note(
+        isDone
+          ? `${id} is revoked; ${afterRevoke}`
+          : `there is no token with the id ${id}; berth token list shows them`,
+      );
       if (!isDone) code = 1;
     }
     return code;
   },
 };
+
+const afterRevoke = "its names go with the lease; berth hosts withdraw HOST takes them out at once";
 
 export const tokenCommands: CommandGroup = {
   summary: "make, list and revoke tokens",

@@ -1,3 +1,4 @@
+import { hostIdSchema } from "../shared/binding.ts";
 import { isInZone, type Name, nameBelow } from "../shared/name.ts";
 import type { TokenKind, TokenScope } from "../shared/tokens.ts";
 
@@ -14,9 +15,12 @@ export interface Access {
 
 export const everything: TokenScope = { names: [], hosts: [], maxBindings: null, maxLease: null };
 
+/** Whose the names are that are declared with the token files: an operator's, who has not given any team its own token yet. */
+export const bootstrapOwner = "operator";
+
 /** What the token files beside the database stand for. Agents of all of them belong to one owner. */
 export function bootstrapAccess(kind: TokenKind): Access {
-  return { tokenId: `bootstrap-${kind}`, kind, owner: "operator", scope: everything };
+  return { tokenId: `bootstrap-${kind}`, kind, owner: bootstrapOwner, scope: everything };
 }
 
 /** Whether a token of this scope may declare `name`. Patterns are relative to the zone; `*` stands for one label or more. */
@@ -24,9 +28,13 @@ export function allowsName(scope: TokenScope, name: Name, zone: Name): boolean {
   return scope.names.length === 0 || scope.names.some((pattern) => matchesName(pattern, name, zone));
 }
 
-/** Whether it may speak for a host: by its declared label, or by its host id. */
+/**
+ * Whether it may speak for a host: by its declared label, or by its host id. What has the form of a host id names no label, because a
+ * host says its label itself and could say another's id.
+ */
 export function allowsHost(scope: TokenScope, hostId: string, declaredLabel: string): boolean {
-  return scope.hosts.length === 0 || scope.hosts.some((host) => host === hostId || host === declaredLabel);
+  const isNamed = (host: string) => host === (hostIdSchema.safeParse(host).success ? hostId : declaredLabel);
+  return scope.hosts.length === 0 || scope.hosts.some(isNamed);
 }
 
 function matchesName(pattern: string, name: Name, zone: Name): boolean {

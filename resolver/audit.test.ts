@@ -90,4 +90,18 @@ describe("the entries of other changes", () => {
     expect(JSON.stringify(entries)).not.toContain(text.slice(-43));
     expect(JSON.stringify(entries)).not.toContain(record.hash);
   });
+
+  test("say what a new token may do, in short", async () => {
+    const limited = { names: ["*.shop"], hosts: ["nas", "pi"], maxBindings: 500, maxLease: 60 };
+    const { record } = await makeToken(1, { scope: limited });
+    expect(entryOfTokenCreated(admin, record).detail).toBe(
+      "agent of team-a, until revoked; names *.shop; hosts nas, pi; 500 bindings; lease 60 s",
+    );
+    const hosts = Array.from({ length: 1000 }, (_, index) => `${index}`.padStart(4, "0") + "a".repeat(48));
+    const long = await makeToken(2, { scope: { ...limited, hosts, names: [] } });
+    const { detail } = entryOfTokenCreated(admin, long.record);
+    expect(detail).toMatch(
+      /; hosts 0000a+\.\.\., 0001a+\.\.\., 0002a+\.\.\. and 997 more; 500 bindings; lease 60 s$/,
+    );
+  });
 });

@@ -2,6 +2,7 @@ import type { AuditEntry, ChangeAction } from "../shared/audit.ts";
 import type { Refusal } from "../shared/binding.ts";
 import { oneLine } from "../shared/log.ts";
 import { displayName, type Name } from "../shared/name.ts";
+import type { TokenScope } from "../shared/tokens.ts";
 import type { Access } from "./access.ts";
 import type { TokenRecord } from "./token-table.ts";
 
@@ -35,6 +36,7 @@ export interface PushEffect {
 }
 
 const shownRefusals = 3;
+const shownOfScope = 3;
 const maxDetail = 300;
 const maxTarget = 300;
 
@@ -46,6 +48,16 @@ export function entryOfPush(access: Access, effect: PushEffect, at: number): New
   const more = refused.length > shown.length ? `, and ${refused.length - shown.length} more` : "";
   const tail = refused.length === 0 ? "" : `; ${refused.length} refused: ${shown.join(", ")}${more}`;
   return changeEntry("push", access, hostId, counts + tail, at);
+}
+
+/** For what changes a host without its declared set: another process speaks for it, or its lease is another one. */
+export function entryOfTurn(
+  access: Access,
+  { hostId, hostLabel }: Pick<PushEffect, "hostId" | "hostLabel">,
+  detail: string,
+  at: number,
+): NewAuditEntry {
+  return changeEntry("push", access, hostId, `${hostLabel}: ${detail}`, at);
 }
 
 /** `access` is null when the lease ran out: then nobody withdrew the host. */
@@ -69,7 +81,7 @@ export function entryOfTokenCreated(access: Access, token: TokenRecord): NewAudi
     "token-create",
     access,
     token.id,
-    `${token.kind} of ${token.owner}, ${until}`,
+    `${token.kind} of ${token.owner}, ${until}${scopeText(token.scope)}`,
     token.createdAt,
   );
 }
@@ -106,6 +118,28 @@ function changeEntry(
 ): NewAuditEntry {
   const actor = access === null ? null : actorOf(access);
   return bounded({ at, actor, action, target, outcome: "done", code: null, detail, count: 1 });
+}
+
+/** Of lists the first few and how many there are: the rest is in the list of tokens. */
+function scopeText({ names, hosts, maxBindings, maxLease }: TokenScope): string {
+  const parts = [
+    listText("names", names),
+    listText("hosts", hosts),
+    maxBindings === null ? "" : `; ${maxBindings} bindings`,
+    maxLease === null ? "" : `; lease ${maxLease} s`,
+  ];
+  return parts.join("");
+}
+
+function listText(what: string, all: string[]): string {
+  if (all.length === 0) return "";
+  const more = all.length > shownOfScope ? ` and ${all.length - shownOfScope} more` : "";
+  return `; ${what} ${all.slice(0, shownOfScope).map(shortened).join(", ")}${more}`;
+}
+
+/** A host id would leave no room for the others. */
+function shortened(text: string): string {
+  return cut(text, 24);
 }
 
 function refusalText({ name, code, holder }: Refusal): string {

@@ -10,6 +10,7 @@ function makeCheck(maxEntries?: number) {
   const inner = vi.fn(async (text: string): Promise<Access> => accessOf("reader", { tokenId: text }));
   const parts = {
     positiveMs: 30_000,
+    outageMs: 600_000,
     now: () => clock.now,
     ...(maxEntries === undefined ? {} : { maxEntries }),
   };
@@ -66,6 +67,61 @@ describe("a cached token check", () => {
     expect(inner).toHaveBeenCalledTimes(1);
   });
 
+  test("lets an older verdict stand in while the store cannot be reached, for ten minutes and no longer", async () => {
+    const { check, inner, clock } = makeCheck();
+    await check("good");
+    inner.mockRejectedValue(outage());
+    for (const now of [30_000, 599_999]) {
+      clock.now = now;
+      expect((await check("good")).tokenId).toBe("good");
+    }
+    await expect(check("other")).rejects.toMatchObject({ code: "store-unavailable" });
+    clock.now = 600_000;
+    await expect(check("good")).rejects.toMatchObject({ code: "store-unavailable" });
+  });
+
+  test("lets none stand in past the token's own end, nor for a fault of another kind", async () => {
+    const { check, inner, clock } = makeCheck();
+    inner.mockResolvedValue(accessOf("reader", { expiresAt: 60_000 }));
+    await check("short");
+    clock.now = 60_000;
+    inner.mockRejectedValue(outage());
+    await expect(check("short")).rejects.toMatchObject({ code: "store-unavailable" });
+    inner.mockResolvedValueOnce(accessOf("reader"));
+    await check("good");
+    clock.now = 90_000;
+    inner.mockRejectedValue(new Error("a mistake"));
+    await expect(check("good")).rejects.toThrow("a mistake");
+  });
+
+  test.each(["token-revoked", "unknown-token"])(
+    "forgets the verdict with %s, for outages too",
+    async (code) => {
+      const { check, inner, clock } = makeCheck();
+      await check("good");
+      clock.now = 30_000;
+      inner.mockRejectedValueOnce(new BerthError(code, "not any more"));
+      await expect(check("good")).rejects.toMatchObject({ code });
+      inner.mockRejectedValue(outage());
+      await expect(check("good")).rejects.toMatchObject({ code: "store-unavailable" });
+    },
+  );
+
+  test("lets none stand in when another check heard of a revocation while this one waited", async () => {
+    const { check, inner, clock } = makeCheck();
+    await check("good");
+    clock.now = 30_000;
+    const { promise, reject } = Promise.withResolvers<Access>();
+    inner.mockReturnValueOnce(promise);
+    const waiting = check("good");
+    const refused = expect(waiting).rejects.toMatchObject({ code: "store-unavailable" });
+    await vi.waitFor(() => expect(inner).toHaveBeenCalledTimes(2));
+    inner.mockRejectedValueOnce(new BerthError("token-revoked", "it was revoked"));
+    await expect(check("good")).rejects.toMatchObject({ code: "token-revoked" });
+    reject(outage());
+    await refused;
+  });
+
   test("leaves an over-long text to the check behind it, unhashed", async () => {
     const digest = vi.spyOn(crypto.subtle, "digest");
     const { check, inner } = makeCheck();
@@ -76,3 +132,7 @@ describe("a cached token check", () => {
     digest.mockRestore();
   });
 });
+
+function outage(): BerthError {
+  return new BerthError("store-unavailable", "the registry object does not answer", { retryable: true });
+}

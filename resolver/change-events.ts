@@ -36,7 +36,7 @@ const sharedMs = 1_000;
 /** Builds what readers are sent, once for all that need the same. */
 export class ChangeEvents {
   readonly #parts: ChangeEventsParts;
-  readonly #built = new Map<string, { until: number; event: Promise<FeedEvent> }>();
+  readonly #built = new Map<string, { until: string; event: Promise<FeedEvent> }>();
 
   constructor(parts: ChangeEventsParts) {
     this.#parts = parts;
@@ -51,8 +51,7 @@ export class ChangeEvents {
     const names = position === undefined ? undefined : changes.since(position.generation, position.revision);
     if (position === undefined || names === undefined) return this.#snapshot();
     if (names.length === 0) return undefined;
-    const key = `${position.generation}.${position.revision}`;
-    return this.#shared(key, changes.revision, () => this.#buildChange(names));
+    return this.#shared(formatEventId(position), () => this.#buildChange(names));
   }
 
   async #snapshot(): Promise<FeedEvent> {
@@ -62,7 +61,7 @@ export class ChangeEvents {
     // An old one will do as long as what came after it is known.
     if (event !== undefined && after !== undefined && changes.since(after.generation, after.revision))
       return event;
-    return this.#shared("", changes.revision, () => this.#buildSnapshot());
+    return this.#shared("", () => this.#buildSnapshot());
   }
 
   async #buildSnapshot(): Promise<FeedEvent> {
@@ -82,7 +81,9 @@ export class ChangeEvents {
     return encodeEvent({ generation, revision }, "change", data);
   }
 
-  #shared(key: string, until: number, build: () => Promise<FeedEvent>): Promise<FeedEvent> {
+  #shared(key: string, build: () => Promise<FeedEvent>): Promise<FeedEvent> {
+    // With the generation: another life of the registry may well reach the same revision.
+    const until = formatEventId(this.#parts.changes);
     const found = this.#built.get(key);
     if (found?.until === until) return found.event;
     const event = build();

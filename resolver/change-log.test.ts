@@ -29,6 +29,18 @@ describe("the names that changed since a revision", () => {
     expect(log.since("g", 12)).toEqual([]);
   });
 
+  test("are told to who has seen another change of the same revision", () => {
+    const log = logWith(change(11, "a"));
+    const seen = log.revision;
+    log.note(change(11, "b"));
+    expect(log.since("g", seen)).toEqual([name("b")]);
+    log.note(change(12));
+    log.note(change(12, "c"));
+    expect(log.since("g", 12)).toEqual([name("c")]);
+    log.note(change(20, "d"));
+    expect([log.revision, log.since("g", 19)]).toEqual([20, [name("d")]]);
+  });
+
   test("are not known from before the log began, nor of another generation", () => {
     const log = logWith(change(11, "a"));
     expect(log.since("g", 9)).toBeUndefined();

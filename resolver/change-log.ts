@@ -32,7 +32,7 @@ export class ChangeLog {
     return this.#generation;
   }
 
-  /** The newest one noted. */
+  /** The newest one noted: the registry's, or a little more for a moment. */
   get revision(): number {
     return this.#revision;
   }
@@ -41,11 +41,15 @@ export class ChangeLog {
     return this.#listeners.size;
   }
 
-  /** Changes come with rising revisions. One that touched no name is nothing new to anybody who reads names. */
+  /**
+   * Changes come with rising revisions; two that touch names may share one, and then the second is counted as one later: who has seen the
+   * first hears of it as well. A change that touched no name is nothing new to anybody who reads names.
+   */
   note({ revision, names }: Change): void {
-    this.#revision = Math.max(this.#revision, revision);
+    const isLate = names.length > 0 && revision <= this.#revision;
+    this.#revision = isLate ? this.#revision + 1 : Math.max(this.#revision, revision);
     if (names.length === 0) return;
-    this.#kept.push({ revision, names });
+    this.#kept.push({ revision: this.#revision, names });
     this.#keptNames += names.length;
     this.#forgetOldest();
     this.#ring();

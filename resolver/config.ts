@@ -81,7 +81,7 @@ export const resolverOptions = {
   listenHttp: {
     schema: optionalListenSchema as z.ZodType<ListenAddress | undefined>,
     value: "HOST:PORT",
-    help: "also serve plain http there, loopback only, for a TLS-terminating proxy (off)",
+    help: "also serve plain http there, loopback only, for a TLS-terminating proxy; a public one needs --lookup-tokens on (off)",
   },
   stateDir: {
     schema: z.string({ error: "a directory" }).min(1),
@@ -126,7 +126,7 @@ export const resolverOptions = {
   lookupTokens: {
     schema: lookupTokensSchema,
     value: "WHEN",
-    help: "whether lookups need a token: on, off, or auto, which is off when only this machine can ask (auto)",
+    help: "whether lookups need a token: on, off, or auto, which is off when --listen is loopback, even behind a public proxy (auto)",
   },
 } satisfies Record<string, Option<unknown>>;
 

@@ -126,9 +126,25 @@ const rows: Row[] = [
   ],
   // The token of its host is another owner's.
   [
-    "a host that alone serves it takes it along",
+    "young, a host that alone serves it takes it along",
     merging("x"),
     [claim("a", "y", { servedFor: "x" })],
+    young,
+    "y",
+    "",
+  ],
+  [
+    "after ten minutes it stays its owner's",
+    merging("x"),
+    [claim("a", "y", { servedFor: "x" })],
+    old,
+    "x kept 14",
+    "a",
+  ],
+  [
+    "what came with the bootstrap token goes along at any age",
+    merging("operator"),
+    [claim("a", "y", { servedFor: "operator" })],
     old,
     "y",
     "",
@@ -144,9 +160,9 @@ const rows: Row[] = [
   [
     "nor does one that served it for somebody else",
     merging("x"),
-    [claim("a", "y", { servedFor: "z" })],
-    old,
-    "x kept 14",
+    [claim("a", "y", { servedFor: "z", waits: true }), claim("b", "w", { since: 9 })],
+    young,
+    "w",
     "a",
   ],
   [

@@ -1,5 +1,6 @@
 import type { Refusal } from "../shared/binding.ts";
 import { displayName, type Name } from "../shared/name.ts";
+import { bootstrapOwner } from "./access.ts";
 import type { Hold } from "./records.ts";
 
 /** How long an owner must have had a name for it to be kept, and for how long it then is; in milliseconds. */
@@ -56,7 +57,9 @@ export interface Settlement {
  *
  * The first claim is the one with the lowest `since`, then the lowest host id, so every resolver settles alike; one that was granted
  * before comes before those that wait (a holder's by another rule, and in tables of a time before holds). A holder never loses its name
- * to who waited longer. A host that alone serves a name and comes with a token of another owner takes the name along.
+ * to who waited longer. A host that alone serves a name and comes with a token of another owner takes it along when nobody could miss it:
+ * an exclusive name is the host's own affair, a young one is kept for nobody, and the names of the bootstrap tokens are on their way to
+ * their owners. Any other stays behind, kept; else a token that speaks for a host could take its owner's names.
  */
 export function settleName(contest: Contest): Settlement {
   const { hold: _, ...rest } = contest;
@@ -95,14 +98,14 @@ export function grantHostLabel(
 /** The hold as it stands now: followed to who brings the name today, kept for who may bring it again; undefined when the name is free. */
 function goesOn({ claims, hold, now, rules }: Contest): Hold | undefined {
   if (hold === undefined || (hold.until !== undefined && hold.until <= now)) return undefined;
-  const holders = holdersAmong(claims, hold);
+  const isOld = now - hold.since >= rules.lifeMs;
+  const holders = holdersAmong(claims, hold, isOld);
   // People know a holder by the host that brought the name; it stays named while it is there.
   const isNamed = (claim: FitClaim) => claim.hostLabel === hold.hostLabel;
   const holder = holders.find(isNamed) ?? holders[0];
   if (holder !== undefined) return holdOf(hold.name, holder, hold.since);
   if (hold.until !== undefined) return hold;
-  const isKept = hold.hostId === undefined && now - hold.since >= rules.lifeMs;
-  return isKept ? { ...hold, until: now + rules.keptMs } : undefined;
+  return hold.hostId === undefined && isOld ? { ...hold, until: now + rules.keptMs } : undefined;
 }
 
 function firstHold({ name, claims, now }: Omit<Contest, "hold">): Hold | undefined {
@@ -111,12 +114,14 @@ function firstHold({ name, claims, now }: Omit<Contest, "hold">): Hold | undefin
 }
 
 /** The claims that carry a hold on; the first of them says how. */
-function holdersAmong(claims: FitClaim[], hold: Hold): FitClaim[] {
+function holdersAmong(claims: FitClaim[], hold: Hold, isOld: boolean): FitClaim[] {
   if (hold.hostId !== undefined) return claims.filter((claim) => claim.hostId === hold.hostId);
   const own = claims.filter((claim) => claim.owner === hold.owner);
   const merging = own.filter((claim) => claim.merges);
   if (merging.length > 0) return merging;
-  return own.length > 0 ? own : claims.filter((claim) => claim.servedFor === hold.owner);
+  if (own.length > 0) return own;
+  const mayMove = !isOld || hold.owner === bootstrapOwner;
+  return mayMove ? claims.filter((claim) => claim.servedFor === hold.owner) : [];
 }
 
 function holdOf(name: Name, claim: FitClaim, since: number): Hold {

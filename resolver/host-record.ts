@@ -8,12 +8,13 @@ import { addressParts } from "./zone/compile.ts";
 
 /** The record of a host by what it says now, under the token it says it with; `held` is the one until now. */
 export function hostRecordFrom(
-  { tables, settings }: Pick<RegistryParts, "tables" | "settings">,
+  { tables, settings, now }: Pick<RegistryParts, "tables" | "settings" | "now">,
   held: HostRecord | undefined,
   hostId: string,
   push: Push,
-  { tokenId, owner, scope }: Access,
+  access: Access,
 ): HostRecord {
+  const { tokenId, owner, scope } = access;
   const { hostLabel: declaredLabel, addresses, local, problems, bindings } = push.declared;
   const isTaken = (label: string) => (tables.hostOfLabel(label)?.hostId ?? hostId) !== hostId;
   const keepsLabel = held !== undefined && held.declaredLabel === declaredLabel;
@@ -21,7 +22,7 @@ export function hostRecordFrom(
     hostId,
     epoch: push.epoch,
     digest: push.digest,
-    lease: grantLease(push.lease, settings.leaseLimits, scope),
+    lease: grantLease(push.lease, settings.leaseLimits, access, now()),
     declaredLabel,
     hostLabel: keepsLabel ? held.hostLabel : grantHostLabel(declaredLabel, hostId, isTaken),
     addresses,

@@ -7,13 +7,21 @@ import type { TurnTaken } from "./turns.ts";
 /** The leases and last turns of hosts, as the registry's clock has them. */
 export class LeaseBook {
   private readonly parts: RegistryParts;
+  /** When the leases that are over were asked for last. */
+  private lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RegistryParts) {
     this.parts = parts;
   }
 
-  prolong({ hostId, lease }: HostRecord, { epoch, sequence }: TurnTaken): void {
-    this.parts.leases.set(hostId, { expiresAt: this.parts.now() + lease * 1000, epoch, sequence });
+  /** By the lease granted, and as `grantLease` has it no longer than the token is good. */
+  prolong({ hostId, lease }: HostRecord, turn: TurnTaken & Pick<Lease, "goodUntil">): void {
+    const { leases, settings, now } = this.parts;
+    const { epoch, sequence, goodUntil = Number.POSITIVE_INFINITY } = turn;
+    const at = now();
+    const end = Math.max(goodUntil, at + settings.leaseLimits.lowest * 1000);
+    const expiresAt = Math.min(at + lease * 1000, end);
+    leases.set(hostId, { expiresAt, epoch, sequence, goodUntil: turn.goodUntil });
   }
 
   /** The lease while it runs. */
@@ -47,15 +55,19 @@ export class LeaseBook {
     }
   }
 
-  /** Hosts whose lease is over. When it has been for longer than the grace, nobody looked: they get one more, and none is over. */
+  /**
+   * Hosts whose lease is over. When some ended longer ago than the grace and nobody looked since, we stood still: those that ended since the
+   * last look get one more. Who was over at that look stays over, however long the removal of so many takes.
+   */
   due(now: number): string[] {
-    const over = [...this.parts.leases.running()].filter(([, { expiresAt }]) => expiresAt <= now);
-    const hostIds = over.map(([hostId]) => hostId);
-    const stoodStill =
-      now - earliest(over.map(([, lease]) => lease)) > (this.parts.overdueGrace ?? Number.POSITIVE_INFINITY);
-    if (!stoodStill) return hostIds;
-    this.grantFresh(hostIds);
-    return [];
+    const { leases, overdueGrace = Number.POSITIVE_INFINITY } = this.parts;
+    const over = [...leases.running()].filter(([, { expiresAt }]) => expiresAt <= now);
+    const { lookedAt } = this;
+    this.lookedAt = now;
+    const unseen = over.filter(([, { expiresAt }]) => expiresAt > lookedAt);
+    if (now - earliest(unseen.map(([, lease]) => lease)) <= overdueGrace) return idsOf(over);
+    this.grantFresh(idsOf(unseen));
+    return idsOf(over.filter(([, { expiresAt }]) => expiresAt <= lookedAt));
   }
 
   /** As many of the hosts, and one at least, as have `bindings` together. */
@@ -91,6 +103,16 @@ export class LeaseBook {
   }
 }
 
+function idsOf(leases: [hostId: string, lease: Lease][]): string[] {
+  return leases.map(([hostId]) => hostId);
+}
+
 function earliest(leases: Lease[]): number {
   return leases.reduce((least, { expiresAt }) => Math.min(least, expiresAt), Number.POSITIVE_INFINITY);
+}
+
+/** The hosts whose leases an entry stands for. */
+export function hostsBehind({ rrsets, additional }: ZoneEntry): string[] {
+  const all = [...rrsets, ...additional.map(({ rrset }) => rrset)];
+  return [...new Set(all.flatMap(({ hosts }) => hosts))];
 }

@@ -41,7 +41,10 @@ export interface RunningResolver {
 const dayMs = 24 * 60 * 60 * 1000;
 const sweepMs = 1000;
 
-/** The resolver on Node: SQLite or etcd, https, and a clock that no step of the machine's time disturbs. */
+/**
+ * The resolver on Node: SQLite or etcd, and https. Leases and holds run on a clock that no step of the machine's time disturbs; when a
+ * token ends, and when something was done, is a matter of the calendar, and follows the machine's time also when that was wrong at first.
+ */
 export async function startResolver(config: ResolverConfig, given: Log): Promise<RunningResolver> {
   const log = createSparingLog(given, steadyNow);
   refuseOpenHttp(config.listenHttp);
@@ -62,10 +65,10 @@ export async function startResolver(config: ResolverConfig, given: Log): Promise
     const backend = await openBackend({ config, settings, now: steadyNow, onCommitted, watch, log });
     opened.push(backend.close);
     const { store, tokenTable, audit, generation } = backend;
-    const tokens = createTokenCheck({ bootstrap, table: tokenTable, now: steadyNow });
+    const tokens = createTokenCheck({ bootstrap, table: tokenTable, now: Date.now });
     const refusals = new RefusalAudit(audit);
     const { publicPath } = config;
-    const links = createNodeLinks({ backend, tokens, refusals, publicPath, now: steadyNow, log });
+    const links = createNodeLinks({ backend, tokens, refusals, publicPath, now: Date.now, log });
     const changes = new ChangeLog(generation(), (await store.hosts()).revision);
     listeners.push((change) => {
       if (changes.generation === generation()) changes.note(change);
@@ -81,7 +84,7 @@ export async function startResolver(config: ResolverConfig, given: Log): Promise
       apex: apexOf(config, settings),
       tokens,
       lookupsNeedToken: lookupsNeedToken(config),
-      lookupTokens: createRecentTokenCheck(tokens, steadyNow),
+      lookupTokens: createRecentTokenCheck(tokens, Date.now),
       acceptsLocal: () => isLoopbackHost(config.listen.host),
       tokenTable,
       audit,
@@ -91,10 +94,10 @@ export async function startResolver(config: ResolverConfig, given: Log): Promise
         services: (names) => store.services(names),
         timers,
         log,
-        accessEnds: (access, end) => whenAccessEnds({ watch, timers, now: steadyNow }, access, end),
+        accessEnds: (access, end) => whenAccessEnds({ watch, timers, now: Date.now }, access, end),
       }),
       ...(copies === undefined ? {} : { backup: await openBackupFiles(config.stateDir, copies) }),
-      now: steadyNow,
+      now: Date.now,
       publicPath,
       log,
     });
@@ -147,7 +150,7 @@ function refuseOpenHttp(at: ListenAddress | undefined): void {
   throw new BerthError("bad-config", message);
 }
 
-/** Wall-clock milliseconds at the start, counted on by the monotonic clock. */
+/** Wall-clock milliseconds at the start, counted on by the monotonic clock: for the registry alone. */
 function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }

@@ -49,7 +49,8 @@ export function planDelta(
   const declared = declaredAfter(delta, known, held, parts.settings.zone);
   if (declared === undefined || parts.digest(canonicalText(declared)) !== delta.digest)
     return { kind: "wrong-digest" };
-  return { ...planSet(parts, hostId, held, { ...delta, declared }, access), known };
+  const plan = planSet(parts, hostId, held, { ...delta, declared }, access);
+  return "kind" in plan ? plan : { ...plan, known };
 }
 
 /** A renewal under a token of other rights is answered as an unknown set: its push tells what follows from them. */
@@ -64,7 +65,8 @@ export function planRenewal(
   if (refused !== undefined) return refused;
   if (held === undefined || !goesOnFrom(held, renewal, renewal.digest) || !sameRights(held, access))
     return { kind: "unknown-digest" };
-  const lease = grantLease(renewal.lease, parts.settings.leaseLimits, held.scope);
+  const { scope } = held;
+  const lease = grantLease(renewal.lease, parts.settings.leaseLimits, { ...access, scope }, parts.now());
   const host = { ...held, lease };
   return { host, held, turn: turnOf(renewal), writes: lease === held.lease ? "nothing" : "record" };
 }
@@ -146,12 +148,26 @@ function planSet(
   held: HostRecord | undefined,
   push: Push,
   access: Access,
-): Plan {
+): Plan | TurnOutcome {
+  const full = refuseForRoom(parts.tables, hostId, held, access);
+  if (full !== undefined) return full;
   const host = hostRecordFrom(parts, held, hostId, push, access);
   const isSame = held?.digest === host.digest && held.lease === host.lease && sameStanding(held, host);
   const turn = turnOf(push);
   if (!isSame) return { host, held, turn, writes: "set", declared: push.declared };
   return { host, held, turn, writes: host.epoch === held.epoch ? "nothing" : "epoch" };
+}
+
+/** A host of a limited token counts as one binding at least: else a token with room for two could bring any number of hosts that declare none. */
+function refuseForRoom(
+  tables: Tables,
+  hostId: string,
+  held: HostRecord | undefined,
+  { tokenId, scope: { maxBindings } }: Access,
+): TurnOutcome | undefined {
+  if (maxBindings === null || held?.tokenId === tokenId) return undefined;
+  const others = tables.hosts().filter((host) => host.tokenId === tokenId && host.hostId !== hostId);
+  return others.length < maxBindings ? undefined : { kind: "host-not-allowed", maxHosts: maxBindings };
 }
 
 function turnOf({ epoch, sequence }: TurnTaken): TurnTaken {

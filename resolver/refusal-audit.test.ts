@@ -30,6 +30,11 @@ describe("the entry of a refusal", () => {
     });
   });
 
+  test("of loopback addresses, which clients elsewhere would take for their own, is made", () => {
+    const entry = entryFor("local-host-refused", { access: accessOf("agent") });
+    expect(entry).toMatchObject({ action: "request", outcome: "refused", code: "local-host-refused" });
+  });
+
   test("of somebody unknown is told by the route alone: they make up no targets", () => {
     expect(entryFor("unknown-token")).toMatchObject({
       actor: null,
@@ -148,7 +153,7 @@ describe("adding refusals up", () => {
   });
 
   test("leaves the record of changes alone through a minute of flood", async () => {
-    const log = createSqlAudit(createMemorySql(auditStatements), { done: 50, refused: 20 });
+    const log = createSqlAudit(createMemorySql(auditStatements), { done: 50, operator: 50, refused: 20 });
     const audit = new RefusalAudit(log);
     await log.record([refusedEntry({ outcome: "done", action: "token-revoke", target: "precious" })]);
     for (let second = 0; second < 60; second++) {

@@ -14,7 +14,7 @@ export interface RefusedRequest {
 
 const signInCodes = new Set(["unknown-token", "token-expired", "token-revoked", "bad-signature"]);
 /** Somebody who is known tried what is not theirs. Other faults are mistakes, which the reply tells to whom they concern. */
-const requestCodes = new Set(["token-not-allowed", "host-not-allowed", "superseded"]);
+const requestCodes = new Set(["token-not-allowed", "host-not-allowed", "local-host-refused", "superseded"]);
 const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Undefined for a fault that says nothing about who may do what. */

@@ -114,8 +114,8 @@ describe("lapse()", () => {
 
 describe("a lapse of more hosts than one step removes", () => {
   /** Three hosts of 600 bindings each; `shared` is declared by the last of them, and waited for by a fourth, which lives on. */
-  async function makeCrowd() {
-    const made = makeRegistry();
+  async function makeCrowd(parts: Partial<RegistryParts> = {}) {
+    const made = makeRegistry(parts);
     const { store, clock } = made;
     const hosts = ["a", "b", "c"].map((letter) => new TestHost(letter, `h-${letter}`));
     for (const [index, host] of hosts.entries()) {
@@ -153,6 +153,32 @@ describe("a lapse of more hosts than one step removes", () => {
     expect(await hosts[2]?.renew(store)).toEqual({ kind: "unknown-digest" });
   });
 
+  test("takes the rest for no standstill, however long the steps take", async () => {
+    const { registry, parts, store, clock } = makeRegistry({ overdueGrace: 5000 });
+    const hosts = [..."abcdefghijklm"].map((letter) => new TestHost(letter, `h-${letter}`));
+    for (const [index, host] of hosts.entries()) {
+      await host.push(
+        store,
+        Array.from({ length: 1000 }, (_, each) => binding(`n${each}.h${index}`)),
+      );
+    }
+    const left = [];
+    for (clock.now += 15_000; left.length < hosts.length; clock.now += 1000) {
+      registry.lapse();
+      left.push(parts.tables.hosts().length);
+    }
+    expect(left).toEqual([12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+  });
+
+  test("grants one more lease in a standstill to those alone that nobody saw lapse", async () => {
+    const { registry, parts, store, clock, hosts, waiting } = await makeCrowd({ overdueGrace: 5000 });
+    registry.lapse();
+    clock.now += 60_000;
+    registry.lapse();
+    expect(parts.tables.host(waiting.hostId), "it may renew").toBeDefined();
+    expect(await hosts[2]?.renew(store), "it was over before").toEqual({ kind: "unknown-digest" });
+  });
+
   test("is gone on with by lookups after a while, where nobody else calls", async () => {
     const { registry, parts, clock, hosts } = await makeCrowd();
     const isLeft = () => parts.tables.host(hosts[2]?.hostId ?? "") !== undefined;
@@ -167,6 +193,19 @@ describe("a lapse of more hosts than one step removes", () => {
 });
 
 describe("touch()", () => {
+  test("prolongs it no further than the token is good, or by the shortest lease there is", async () => {
+    const { registry, store, clock } = makeRegistry();
+    const host = nas();
+    host.access = { ...host.access, expiresAt: clock.now + 100_000 };
+    await host.push(store, [], { lease: 60 });
+    const left = [30_000, 30_000, 37_000].map((ms) => {
+      clock.now += ms;
+      registry.touch(host.hostId, 1);
+      return registry.leaseRemaining(host.hostId);
+    });
+    expect(left).toEqual([60, 40, 5]);
+  });
+
   test("prolongs the lease by what was granted, for the epoch that holds the host", async () => {
     const { registry, store, clock } = makeRegistry();
     const host = nas();

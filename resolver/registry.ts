@@ -2,10 +2,10 @@ import type { Delta, Push, Renewal, Turn } from "../shared/binding.ts";
 import type { Name } from "../shared/name.ts";
 import type { Access } from "./access.ts";
 import { applyStep, replaceHost } from "./apply.ts";
-import { type ChangeRecorder, entryOfHostGone, entryOfPush, entryOfRelease } from "./audit.ts";
+import { type ChangeRecorder, entryOfHostGone, entryOfPush, entryOfRelease, entryOfTurn } from "./audit.ts";
 import type { Change } from "./changes.ts";
 import { type Draft, unsettle } from "./draft.ts";
-import { LeaseBook } from "./lease-book.ts";
+import { hostsBehind, LeaseBook } from "./lease-book.ts";
 import { asGranted } from "./own-names.ts";
 import {
   judgeRelease,
@@ -179,15 +179,15 @@ export class Registry {
   private carryOut(plan: Plan | TurnOutcome, access: Access): TurnOutcome {
     if ("kind" in plan) return plan;
     const change = this.write(plan, access);
-    this.book.prolong(plan.host, plan.turn);
+    this.book.prolong(plan.host, { ...plan.turn, goodUntil: access.expiresAt });
     const reply = replyTo(this.parts.tables, plan.host.hostId);
     if (change !== undefined) this.announce(change);
     return { kind: "accepted", reply };
   }
 
   private write({ writes, host, held, declared, known }: Plan, access: Access): Change | undefined {
-    if (writes === "epoch" && held !== undefined) return this.raiseEpoch(held, host.epoch);
-    if (writes === "record") return this.replaceRecord(host);
+    if (writes === "epoch" && held !== undefined) return this.raiseEpoch(held, host.epoch, access);
+    if (writes === "record") return this.replaceRecord(host, access);
     if (declared === undefined) return undefined;
     const { zone } = this.parts.settings;
     const bindings = declared.bindings.map((binding) => asGranted(binding, host, zone));
@@ -203,16 +203,22 @@ export class Registry {
     });
   }
 
-  private replaceRecord(host: HostRecord): Change {
+  private replaceRecord(host: HostRecord, access: Access): Change {
     const known = this.parts.tables.claimsOfHost(host.hostId);
     const claims = new Map(known.map(({ name, bindings }) => [name, bindings]));
-    return this.change((draft) => void replaceHost(draft, host.hostId, host, known, claims));
+    return this.change((draft) => {
+      draft.entries.push(() => entryOfTurn(access, host, `lease is ${host.lease} s now`, draft.now));
+      replaceHost(draft, host.hostId, host, known, claims);
+    });
   }
 
   /** No revision: nothing that anybody is shown or answered follows from an epoch, but whoever speaks for the host in the old one must stop. */
-  private raiseEpoch(held: HostRecord, epoch: number): Change {
-    const { tables } = this.parts;
-    tables.transaction(() => tables.putHost({ ...held, epoch }));
+  private raiseEpoch(held: HostRecord, epoch: number, access: Access): Change {
+    const { tables, audit, now } = this.parts;
+    tables.transaction(() => {
+      tables.putHost({ ...held, epoch });
+      audit?.recordChange(entryOfTurn(access, held, `another process, epoch ${epoch}`, Math.floor(now())));
+    });
     return { revision: tables.counters().revision, names: [], hosts: [held.hostId] };
   }
 
@@ -290,9 +296,4 @@ export class Registry {
   private announce(change: Change): void {
     this.parts.onCommitted?.(change);
   }
-}
-
-function hostsBehind({ rrsets, additional }: ZoneEntry): string[] {
-  const all = [...rrsets, ...additional.map(({ rrset }) => rrset)];
-  return [...new Set(all.flatMap(({ hosts }) => hosts))];
 }

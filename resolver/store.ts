@@ -13,8 +13,8 @@ export type TurnOutcome =
   | { kind: "superseded"; heldEpoch: number; leaseRemaining: number }
   /** Signed for another life of the registry: sign anew, for `generation`. */
   | { kind: "unknown-generation"; generation: string }
-  /** The token may not speak for this host. */
-  | { kind: "host-not-allowed" }
+  /** The token may not speak for this host; `maxHosts` when that is because it has so many hosts already, and no room for another. */
+  | { kind: "host-not-allowed"; maxHosts?: number }
   /** A delta that does not lead to the digest it names. */
   | { kind: "wrong-digest" };
 

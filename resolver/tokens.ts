@@ -64,7 +64,8 @@ function refuseUnusable(bootstrap: Partial<Record<TokenKind, string>>): void {
   }
 }
 
-function accessOf(record: TokenRecord, now: number): Access {
+/** Whom a created token stands for. Throws a BerthError `token-revoked` or `token-expired`. */
+export function accessOf(record: TokenRecord, now: number): Access {
   const { id, kind, owner, scope, expiresAt, revokedAt } = record;
   const mend = "ask whoever runs the resolver for a new one";
   const options = { who: `token ${id}` };
@@ -81,7 +82,8 @@ function accessOf(record: TokenRecord, now: number): Access {
   return { tokenId: id, kind, owner, scope, ...(expiresAt === null ? {} : { expiresAt }) };
 }
 
-function unknownToken(): BerthError {
+/** For a token nobody gave out, or none that is still known. */
+export function unknownToken(): BerthError {
   const mend =
     "check that it was copied whole, and that it is this resolver's; whoever runs it can give you one";
   return new BerthError("unknown-token", `this resolver did not give out that token; ${mend}`);

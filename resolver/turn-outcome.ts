@@ -25,13 +25,15 @@ export function faultOfOutcome(outcome: Exclude<TurnOutcome, { kind: "accepted" 
       return new BerthError("unknown-generation", message, { facts: { generation } });
     }
     case "host-not-allowed":
-      return new BerthError(
-        "host-not-allowed",
-        "this token may not speak for this host; its scope names others",
-      );
+      return new BerthError("host-not-allowed", whyNotAllowed(outcome.maxHosts));
     case "wrong-digest":
       return invalidBody([
         { path: "digest", message: "is not the digest of the set that the changes lead to" },
       ]);
   }
+}
+
+function whyNotAllowed(maxHosts: number | undefined): string {
+  if (maxHosts === undefined) return "this token may not speak for this host; its scope names others";
+  return `this token has no room for another host: each takes one of its ${maxHosts} bindings at least; remove a host, or use a token with a higher limit`;
 }

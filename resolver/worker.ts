@@ -42,6 +42,8 @@ interface Resolver {
 
 /** A lookup's token is asked for anew after so long; one that was revoked looks names up until then. */
 const lookupTokenMs = 30_000;
+/** While the object cannot be reached, KV still answers for those whose token an isolate saw to be good within so long. */
+const lookupTokenOutageMs = 10 * 60_000;
 
 const log = createLog("resolver", "info", (line) => console.log(line));
 /** Built once per isolate: building one for every request halves the rate. One for this machine alone, one for all others. */
@@ -94,7 +96,11 @@ function createResolver(env: Env, isLocal: boolean): Resolver {
     apex,
     tokens,
     lookupsNeedToken: lookupsNeedToken(env, isLocal),
-    lookupTokens: createCachedTokenCheck(tokens, { positiveMs: lookupTokenMs, now }),
+    lookupTokens: createCachedTokenCheck(tokens, {
+      positiveMs: lookupTokenMs,
+      outageMs: lookupTokenOutageMs,
+      now,
+    }),
     acceptsLocal: () => isLocal,
     tokenTable,
     audit,

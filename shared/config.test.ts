@@ -118,6 +118,8 @@ test.each([
   ["file:///etc/passwd", false],
   ["resolver.example", false],
   ["https://resolver.example/team/@dns", true],
+  ["https://resolver.example/part/t", true],
+  ["https://resolver.example/start/here", true],
   ["https://user:hunter2@resolver.example/", false],
   ["https://hunter2@resolver.example/", false],
   ["https://resolver.example/?key=hunter2", false],
@@ -132,6 +134,10 @@ test.each([
   ["https://resolver.example/?key=hunter2", "query"],
   ["http://user:hunter2@resolver.example/", "https"],
   ["https://user:hunter2@", "https"],
+  ["https://resolver.example/t/hunter2", "use --token-file"],
+  ["https://resolver.example/t/hunter2/", "use --token-file"],
+  ["https://resolver.example/berth/t/hunter2/dns-query", "use --token-file"],
+  ["https://resolver.example/%74%2Fhunter2", "use --token-file"],
 ])("a fault in the URL %j says what is wrong, and does not repeat a secret", (text, part) => {
   const message = urlOption("https://x").safeParse(text).error?.issues[0]?.message;
   expect(message).toContain(part);

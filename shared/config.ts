@@ -133,7 +133,16 @@ function urlFault(text: string): string | undefined {
   if (url === undefined || !secure) {
     return "it is not an https URL (http is accepted for this machine's own addresses only)";
   }
+  // As lookups may carry one; here it would show in the list of processes and in logs.
+  if (/(^|\/)t\/[^/]/.test(pathText(url))) {
+    return "a URL with a token in its path (/t/...); leave that out, and use --token-file";
+  }
   // Paths are put behind it and logs show it. By the text, because the URL parser drops an empty query.
   if (url.username === "" && url.password === "" && !/[?#]/.test(text)) return undefined;
   return "a URL with credentials, a query or a fragment; give scheme, host, port and path only, as in https://resolver.example:8053";
+}
+
+/** Written in another way it would still be that path. */
+function pathText({ pathname }: URL): string {
+  return pathname.replace(/%74/g, "t").replace(/%2f/gi, "/");
 }

@@ -60,8 +60,9 @@ export async function startFakeResolver() {
   };
   const backup = {
     async backup() {
-      const { length } = state.registry;
-      return { octets: streamOf(state.registry, state), length: state.breakOff ? 8_000_000 : length };
+      // More than is sent, or the client would have all of it at once, and a whole copy.
+      const length = state.breakOff || state.isSlow ? 8_000_000 : state.registry.length;
+      return { octets: streamOf(state.registry, state), length };
     },
     async restore(octets: ReadableStream<Uint8Array>) {
       state.restored.push(await new Response(octets).text());

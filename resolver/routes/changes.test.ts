@@ -177,6 +177,30 @@ describe("many readers", () => {
     await open(bed);
     expect(bed.changes.listeners).toBe(2);
   });
+
+  test("with one token are a tenth of them at most, which shuts nobody else out", async () => {
+    const bed = createFeedBed({ maxFeeds: 20 });
+    const leaking = { "x-token-id": "k3v5q2wz7a" };
+    const readers = [await open(bed, leaking), await open(bed, leaking)];
+    const refused = await bed.app.request(changesPath, { headers: leaking });
+    expect(await refused.json()).toMatchObject({
+      error: { code: "too-many-feeds", message: expect.stringMatching(/^2 readers with this token/) },
+    });
+    await open(bed, { "x-token-id": "abcdefghij" });
+    for (let reader = 0; reader < 3; reader++) await open(bed);
+    await readers[0]?.cancel();
+    await open(bed, leaking);
+    expect((await bed.app.request(changesPath, { headers: leaking })).status).toBe(503);
+  });
+
+  test("of two lives of the registry share nothing, though both came to the same revision", async () => {
+    const bed = createFeedBed();
+    bed.add("web");
+    expect(await (await open(bed)).next()).toBe("snapshot 1: web");
+    bed.changes.restart("h", 0);
+    bed.add("db");
+    expect(await (await open(bed)).next()).toBe("snapshot 1: db web");
+  });
 });
 
 describe("a feed ends", () => {

@@ -2,7 +2,8 @@ import type { Context, Handler } from "hono";
 
 import { eventStreamType } from "../../shared/changes.ts";
 import { BerthError } from "../../shared/errors.ts";
-import type { Access } from "../access.ts";
+import { tokenKinds } from "../../shared/tokens.ts";
+import { type Access, bootstrapAccess } from "../access.ts";
 import { ChangeEvents, type ChangeEventsParts, type Position, parseEventId } from "../change-events.ts";
 import { openFeed } from "../change-feed.ts";
 import type { AccessEnv } from "./admin-only.ts";
@@ -18,7 +19,7 @@ export interface ChangesParts extends ChangeEventsParts {
 export function changesFeed(parts: ChangesParts): Handler<AccessEnv> {
   const { changes, timers, accessEnds, maxFeeds = 1_000 } = parts;
   const events = new ChangeEvents(parts);
-  let feeds = 0;
+  const places = new FeedPlaces(maxFeeds);
   return async (context) => {
     const headers = {
       "content-type": eventStreamType,
@@ -27,13 +28,12 @@ export function changesFeed(parts: ChangesParts): Handler<AccessEnv> {
     };
     // Nobody would read the feed, nor close it.
     if (context.req.raw.method === "HEAD") return context.body(null, 200, headers);
-    if (feeds >= maxFeeds) throw tooManyFeeds(maxFeeds);
-    feeds++;
+    const leave = places.take(context.get("access"));
     const ended = new AbortController();
     // Before anything is waited for: a token that is revoked meanwhile opens no feed.
     const callOff = accessEnds?.(context.get("access"), () => ended.abort());
     const onClose = (): void => {
-      feeds--;
+      leave();
       callOff?.();
     };
     try {
@@ -61,7 +61,44 @@ function positionFrom(context: Context): Position | undefined {
   return text === undefined ? undefined : parseEventId(text);
 }
 
-function tooManyFeeds(limit: number): BerthError {
-  const message = `${limit} readers follow the changes already; try again later`;
+/** So many feeds and no more, of which one token may hold a tenth: a reader that leaks them must not shut the others out. */
+class FeedPlaces {
+  readonly #most: number;
+  readonly #mostOfOne: number;
+  readonly #byToken = new Map<string, number>();
+  #taken = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+    this.#mostOfOne = Math.max(1, Math.floor(most / 10));
+  }
+
+  /** Returns what gives the place back, to be called once. Throws `too-many-feeds`. */
+  take({ tokenId }: Access): () => void {
+    const own = this.#byToken.get(tokenId) ?? 0;
+    if (this.#taken >= this.#most) throw tooManyFeeds(`${this.#most} readers follow`);
+    // A bootstrap token is the whole household's, and the operator's.
+    if (!isBootstrap(tokenId) && own >= this.#mostOfOne) {
+      throw tooManyFeeds(`${own} readers with this token follow`);
+    }
+    this.#taken++;
+    this.#byToken.set(tokenId, own + 1);
+    return () => this.#leave(tokenId);
+  }
+
+  #leave(tokenId: string): void {
+    this.#taken--;
+    const left = (this.#byToken.get(tokenId) ?? 0) - 1;
+    if (left > 0) this.#byToken.set(tokenId, left);
+    else this.#byToken.delete(tokenId);
+  }
+}
+
+function isBootstrap(tokenId: string): boolean {
+  return tokenKinds.some((kind) => bootstrapAccess(kind).tokenId === tokenId);
+}
+
+function tooManyFeeds(who: string): BerthError {
+  const message = `${who} the changes already; try again later`;
   return new BerthError("too-many-feeds", message, { retryable: true });
 }

@@ -9,6 +9,8 @@ import { bearerToken } from "./lookup.ts";
 
 export interface LinkReadParts {
   tokens: TokenCheck;
+  /** Told whose token it is as soon as that is known, for the record of a request that is then refused. */
+  onAccess?: (access: Access) => void;
   publicPath?: string;
 }
 
@@ -38,6 +40,7 @@ export async function readLinkRequest(request: Request, parts: LinkReadParts): P
   const token = bearerToken(request.headers);
   if (token === undefined) throw new BerthError("unknown-token", 'send "authorization: Bearer <token>"');
   const access = await tokens.check(token);
+  parts.onAccess?.(access);
   if (access.kind !== "agent") {
     const message = `a token of kind ${access.kind} may not speak for a host; an agent's token may`;
     throw new BerthError("token-not-allowed", message);

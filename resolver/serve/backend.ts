@@ -46,8 +46,6 @@ export interface BackendParts {
   log: Log;
 }
 
-/** We look every second: a lease found over for longer than this ended while we stood still, and its host could not renew. */
-const standstillMs = 5000;
 /** For one request at one member of etcd. */
 const etcdTimeoutMs = 3000;
 
@@ -59,7 +57,7 @@ export async function openBackend(parts: BackendParts): Promise<Backend> {
 function openFileBackend({ config, settings, now, onCommitted, watch, log }: BackendParts): Backend {
   const file = join(config.stateDir, "registry.db");
   const isNew = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
-  const store = openSqliteStore(file, settings, now, { onCommitted, overdueGrace: standstillMs });
+  const store = openSqliteStore(file, settings, now, { onCommitted, auditNow: Date.now });
   // An operator who lost one is to see it: names come back by themselves, but nothing else does.
   if (isNew) log.info(`${file} is new: it has no created tokens and no names kept for anybody`);
   const { audit, generation, grantOf, touch } = store;

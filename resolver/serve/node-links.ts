@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { PushReply } from "../../shared/binding.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import type { Access } from "../access.ts";
 import { replyToFault } from "../faults.ts";
 import { entryOfRefusal, type RefusalAudit } from "../refusal-audit.ts";
 import { judgeLink } from "../routes/link.ts";
@@ -16,9 +17,12 @@ export interface NodeLinksParts {
   tokens: TokenCheck;
   refusals: Pick<RefusalAudit, "note">;
   publicPath: string;
+  /** Milliseconds since 1970, by the wall clock. */
   now: () => number;
   log: Log;
 }
+
+const base = "https://resolver.invalid";
 
 /** The links of hosts to a resolver on Node. */
 export interface NodeLinks extends LinkServer {
@@ -74,12 +78,16 @@ export function createNodeLinks(parts: NodeLinksParts): NodeLinks {
 
 async function judge(request: IncomingMessage, parts: NodeLinksParts) {
   const { backend, tokens, publicPath, refusals, now } = parts;
+  let access: Access | undefined;
+  const onAccess = (known: Access) => {
+    access = known;
+  };
   try {
-    return await judgeLink(requestFrom(request), { store: backend.store, tokens, publicPath });
+    return await judgeLink(requestFrom(request), { store: backend.store, tokens, publicPath, onAccess });
   } catch (fault) {
     const route = "/v1/hosts/:hostId/link";
-    const hostId = /^\/v1\/hosts\/([^/]+)\/link$/.exec(request.url ?? "")?.[1] ?? "";
-    const refused = { method: "GET", route, params: { hostId }, access: undefined };
+    const hostId = /^\/v1\/hosts\/([^/]+)\/link$/.exec(new URL(request.url ?? "/", base).pathname)?.[1] ?? "";
+    const refused = { method: "GET", route, params: { hostId }, access };
     const entry = entryOfRefusal(fault, refused, Math.floor(now()));
     if (entry !== undefined) refusals.note(entry);
     throw fault;
@@ -92,5 +100,5 @@ function requestFrom({ url = "/", headersDistinct }: IncomingMessage): Request {
   for (const [name, values] of Object.entries(headersDistinct)) {
     for (const value of values ?? []) headers.append(name, value);
   }
-  return new Request(new URL(url, "https://resolver.invalid"), { headers });
+  return new Request(new URL(url, base), { headers });
 }

@@ -3,11 +3,11 @@ import { DurableObject } from "cloudflare:workers";
 import type { AuditEntry } from "../../shared/audit.ts";
 import type { Delta, Push, Renewal, Turn } from "../../shared/binding.ts";
 import { changesPath } from "../../shared/changes.ts";
-import { describeFault } from "../../shared/errors.ts";
+import { BerthError, describeFault } from "../../shared/errors.ts";
 import { createLog, type Log } from "../../shared/log.ts";
 import { type Name, parseName } from "../../shared/name.ts";
 import type { HostList, NameList, ServiceList } from "../../shared/registry-views.ts";
-import type { Access } from "../access.ts";
+import { type Access, bootstrapAccess } from "../access.ts";
 import type { AuditLog, ChangeRecorder, NewAuditEntry } from "../audit.ts";
 import type { ChangeLog } from "../change-log.ts";
 import type { Change } from "../changes.ts";
@@ -16,10 +16,13 @@ import { Registry } from "../registry.ts";
 import type { LinkRequest } from "../routes/link.ts";
 import { standardSettings } from "../settings.ts";
 import type { BindingStore, ReleaseOutcome, TurnOutcome, WithdrawOutcome } from "../store.ts";
-import { type TokenRecord, type TokenTable, TokenWatch } from "../token-table.ts";
+import { type TokenRecord, TokenWatch } from "../token-table.ts";
+import { accessOf, unknownToken } from "../tokens.ts";
 import { createObjectFeed } from "../worker/object-feed.ts";
+import { ObjectLapses } from "../worker/object-lapses.ts";
 import { ObjectLinks } from "../worker/object-links.ts";
-import { decodeAsked, linkPath } from "../worker/registry-client.ts";
+import { sqlOver } from "../worker/object-sql.ts";
+import { decodeAsked, linkPath, type RefusedLink } from "../worker/registry-client.ts";
 import type { Env } from "../worker.ts";
 import { createZone } from "../zone/compiled-zone.ts";
 import type { ZoneView } from "../zone/zone.ts";
@@ -29,16 +32,15 @@ import { makeGeneration, sha256Hex } from "./node-crypto.ts";
 import { Publication } from "./publication.ts";
 import { migrate, objectSteps, registrySteps } from "./schema.ts";
 import { settleUnder } from "./settled.ts";
-import type { Sql, SqlValue } from "./sql.ts";
 import { createSqlAudit } from "./sql-audit.ts";
 import { createStoredChanges } from "./sql-changes.ts";
 import { createSqlLeases } from "./sql-leases.ts";
 import { createSqlTables } from "./sql-tables.ts";
-import { createSqlTokenTable } from "./sql-token-table.ts";
+import { createSqlTokenTable, type SqlTokenTable } from "./sql-token-table.ts";
 
 /** An alarm later than this was held up by the platform, not by the hosts. */
 const overdueGraceMs = 5000;
-/** Leases are looked at no more often, however they end. */
+/** Leases and tokens behind links are looked at no more often, however they end; but what is left of a mass lapse at once. */
 const betweenSweepsMs = 1000;
 /** Writing the copy may hold up the next sweep no longer; it goes on meanwhile. */
 const publishWaitMs = 1000;
@@ -55,9 +57,10 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
   private readonly leases: LinkedLeases;
   private readonly registry: Registry;
   private readonly store: BindingStore;
-  private readonly tokens: TokenTable;
+  private readonly tokens: SqlTokenTable;
   private readonly audit: AuditLog & ChangeRecorder;
   private readonly publication: Publication;
+  private readonly lapses: ObjectLapses;
   private readonly links: ObjectLinks;
   private readonly watch: TokenWatch;
   private readonly changes;
@@ -66,6 +69,7 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
   private generation: string;
   private sweptAt = Number.NEGATIVE_INFINITY;
 
+  // Over 40 lines, because the parts refer to one another and fields that are read-only can be set nowhere else. It decides nothing.
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
     const sql = sqlOver(state.storage, this.rows);
@@ -106,6 +110,7 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
       audit: this.audit,
       onCommitted: (change) => this.committed(change),
     });
+    this.lapses = new ObjectLapses({ registry: this.registry, now: Date.now, log: this.log });
     this.store = storeOver(this.registry, tables, settings);
     settleUnder(sql, this.registry, settings);
     // Those of a life that is over, such as one whose storage was lost.
@@ -183,8 +188,8 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
 
   override async alarm(): Promise<void> {
     this.sweptAt = Date.now();
-    this.links.closeExpired();
-    this.nextLapse();
+    this.closeExpired();
+    await this.lapses.removeDue();
     await atMost(publishWaitMs, this.publication.publish());
     await this.setAlarm();
   }
@@ -201,16 +206,36 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     return this.thenSetAlarm(this.links.closed(socket));
   }
 
-  /** Judged as a renewal, and opened in the same step: nobody's turn comes in between. */
-  private async openLink({ hostId, renewal, access }: LinkRequest): Promise<Response> {
+  private async openLink(asked: LinkRequest): Promise<Response> {
+    try {
+      return await this.thenSetAlarm(this.judgeLink(asked));
+    } catch (fault) {
+      if (!(fault instanceof BerthError)) throw fault;
+      // As data, because a fault loses what it is on the way to the Worker.
+      const { code, message, who, retryable } = fault;
+      return Response.json({ kind: "refused", code, message, who, retryable } satisfies RefusedLink);
+    }
+  }
+
+  /** Token and turn are judged, and the link is opened, in one step: neither a revocation nor anybody's turn comes in between. */
+  private judgeLink({ hostId, renewal, access }: LinkRequest): Response {
+    this.checkToken(access);
     const outcome = this.registry.renew(hostId, renewal, access);
-    if (outcome.kind !== "accepted") return this.thenSetAlarm(Response.json(outcome));
+    if (outcome.kind !== "accepted") return Response.json(outcome);
     const { tokenId, expiresAt } = access;
     const { epoch, generation } = renewal;
     const { lease } = outcome.reply;
     const expiry = expiresAt === undefined ? {} : { expiresAt };
     const webSocket = this.links.open({ hostId, epoch, generation, tokenId, lease, ...expiry });
-    return this.thenSetAlarm(new Response(null, { status: 101, webSocket }));
+    return new Response(null, { status: 101, webSocket });
+  }
+
+  /** The Worker asked for it an exchange ago. Bootstrap tokens are the Worker's alone. */
+  private checkToken({ tokenId, kind }: Access): void {
+    if (tokenId === bootstrapAccess(kind).tokenId) return;
+    const record = this.tokens.findNow(tokenId);
+    if (record === undefined) throw unknownToken();
+    accessOf(record, Date.now());
   }
 
   private openFeed(request: Request, access: Access): Response | Promise<Response> {
@@ -244,20 +269,24 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
 
   /** The next lapse or end of a hold or of a token behind a link, or the copy's arrears. An alarm already set for an earlier moment stays: it costs no write and finds nothing due. */
   private async setAlarm(): Promise<void> {
-    const nextSweep = Math.max(this.nextLapse(), this.sweptAt + betweenSweepsMs);
-    const at = Math.min(nextSweep, this.publication.dueAt(), this.links.nextExpiry());
+    const nextEnd = Math.min(this.nextLapse(), this.links.nextExpiry());
+    const nextSweep = this.lapses.hasRest ? Date.now() : Math.max(nextEnd, this.sweptAt + betweenSweepsMs);
+    const at = Math.min(nextSweep, this.publication.dueAt());
     if (!Number.isFinite(at)) return;
     const set = await this.ctx.storage.getAlarm();
     if (set === null || set > at) await this.ctx.storage.setAlarm(at);
   }
 
-  /** What cannot be written now is tried again: an alarm that fails six times is never heard of again. */
+  /** No step more while the alarm has one to take anyway. */
   private nextLapse(): number {
+    return this.lapses.hasRest ? Date.now() : this.lapses.next();
+  }
+
+  private closeExpired(): void {
     try {
-      return this.registry.lapse() ?? Number.POSITIVE_INFINITY;
+      this.links.closeExpired();
     } catch (fault) {
-      this.log.error(`cannot remove lapsed hosts: ${describeFault(fault)}`);
-      return Date.now() + betweenSweepsMs;
+      this.log.error(`cannot end links: ${describeFault(fault)}`);
     }
   }
 }
@@ -267,19 +296,4 @@ async function atMost(ms: number, work: Promise<void>): Promise<void> {
   const timer = setTimeout(resolve, ms);
   await Promise.race([work, isOver]);
   clearTimeout(timer);
-}
-
-function sqlOver(storage: DurableObjectStorage, rows: { read: number; written: number }): Sql {
-  const exec = (query: string, params: SqlValue[]) => {
-    const cursor = storage.sql.exec(query, ...params);
-    const result = cursor.toArray();
-    rows.read += cursor.rowsRead;
-    rows.written += cursor.rowsWritten;
-    return result;
-  };
-  return {
-    run: (query, ...params) => void exec(query, params),
-    all: (query, ...params) => exec(query, params),
-    transaction: (change) => storage.transactionSync(change),
-  };
 }

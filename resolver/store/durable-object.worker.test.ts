@@ -148,6 +148,29 @@ describe("the registry object's alarm", () => {
     expect((await stub.hosts()).hosts).toEqual([]);
   });
 
+  test("lapses many hosts in 20 steps, and comes again at once for the rest", async () => {
+    const stub = freshStub();
+    const letters = [..."abcdefghijklmnopqrstuvwxy"];
+    for (const letter of letters)
+      await new TestHost(letter, `h${letter}`).push(storeOf(stub), [binding(letter)], { lease: 15 });
+    await runDurableObjectAlarm(stub);
+    // As many as make a step of each host.
+    await runInDurableObject(stub, (_, { storage }) => {
+      storage.sql.exec("UPDATE hosts SET record = json_set(record, '$.bindings', 1000)");
+    });
+    await evictDurableObject(stub);
+    const held = () =>
+      runInDurableObject(stub, (_, { storage }) =>
+        Number(storage.sql.exec("SELECT COUNT(*) AS held FROM hosts").one().held),
+      );
+    vi.setSystemTime(start + 15_000);
+    await runDurableObjectAlarm(stub);
+    expect([await held(), await alarmAt(stub)]).toEqual([5, start + 15_000]);
+    await runDurableObjectAlarm(stub);
+    expect(await held()).toBe(0);
+    expect((await stub.hosts()).hosts).toEqual([]);
+  });
+
   test("finds leases again after an eviction", async () => {
     const stub = freshStub();
     await new TestHost("a", "nas").push(storeOf(stub), [binding("web")], { lease: 15 });

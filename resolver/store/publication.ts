@@ -72,17 +72,22 @@ export class Publication {
     return Math.max(this.#batch === undefined ? now : now + betweenWritesMs, this.#notBefore);
   }
 
-  /** Writes up to 500 names, if it is time. What fails stays noted. Called while a batch is being written, it resolves with that one. */
+  /**
+   * Writes up to 500 names, if it is time. What fails, here or at the copy, is logged and stays noted: it never rejects. Called while a
+   * batch is being written, it resolves with that one.
+   */
   publish(): Promise<void> {
     // One after the other: of two writes of a name under way at once, the older could come to rest last.
-    this.#batch ??= this.#publishBatch().finally(() => {
-      this.#batch = undefined;
-    });
+    this.#batch ??= this.#publishBatch()
+      .catch((fault: unknown) => this.#failed("the names that changed", fault))
+      .finally(() => {
+        this.#batch = undefined;
+      });
     return this.#batch;
   }
 
   async #publishBatch(): Promise<void> {
-    const { sql, now, log } = this.#parts;
+    const { sql, now } = this.#parts;
     const startedAt = now();
     if (startedAt < this.#notBefore) return;
     const noted = this.#ready(startedAt);
@@ -96,12 +101,15 @@ export class Publication {
       // The name may have changed again while its write was under way: then it has a newer note, which stays.
       sql.run("DELETE FROM unpublished WHERE owner = ? AND revision = ?", owner, revision);
     });
-    this.#failures = faults.length === 0 ? 0 : this.#failures + 1;
-    if (faults.length === 0) return;
-    const waitMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures - 1, 30), longestRetryMs);
+    if (faults.length === 0) this.#failures = 0;
+    else this.#failed(`${faults.length} of ${noted.length} names`, faults[0]);
+  }
+
+  #failed(which: string, fault: unknown): void {
+    const { now, log } = this.#parts;
+    const waitMs = Math.min(firstRetryMs * 2 ** Math.min(this.#failures++, 30), longestRetryMs);
     this.#notBefore = now() + waitMs;
-    const which = `${faults.length} of ${noted.length} names`;
-    log.warn(`cannot copy ${which}, tried again in ${waitMs / 1000} s: ${describeFault(faults[0])}`);
+    log.warn(`cannot copy ${which}, tried again in ${waitMs / 1000} s: ${describeFault(fault)}`);
   }
 
   /** What may be written now. When that is nothing, it says to itself when something may. */

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "vitest";
 
 import { auditEntrySchema } from "../../shared/audit.ts";
+import type { NewAuditEntry } from "../audit.ts";
 import { createMemorySql } from "../testing/memory-sql.ts";
 import { auditEntry, refusedEntry } from "../testing/tokens.ts";
 import { auditStatements, createSqlAudit } from "./sql-audit.ts";
 
-const bounds = { done: 20, refused: 10 };
+const bounds = { done: 20, operator: 5, refused: 10 };
+
+const pushEntry = (changed: Partial<NewAuditEntry> = {}) => auditEntry({ action: "push", ...changed });
 
 function makeAudit() {
   const sql = createMemorySql(auditStatements);
@@ -55,7 +58,7 @@ describe("the audit log in SQLite", () => {
   test("keeps each outcome within its own bound and 255 more, and ids that only grow", async () => {
     const { audit } = makeAudit();
     const many = Array.from({ length: 2_000 }, (_, at) =>
-      at % 2 ? refusedEntry({ at }) : auditEntry({ at }),
+      at % 2 ? refusedEntry({ at }) : pushEntry({ at }),
     );
     await audit.record(many);
     const kept = await audit.list(5_000);
@@ -68,7 +71,7 @@ describe("the audit log in SQLite", () => {
 
   test("keeps no more and no fewer than its bounds whenever it has just trimmed", async () => {
     const { audit } = makeAudit();
-    await audit.record(Array.from({ length: 512 }, (_, at) => (at % 2 ? refusedEntry() : auditEntry())));
+    await audit.record(Array.from({ length: 512 }, (_, at) => (at % 2 ? refusedEntry() : pushEntry())));
     const kept = (await audit.list(5_000)).map(({ outcome }) => outcome);
     expect(kept.filter((outcome) => outcome === "done")).toHaveLength(bounds.done);
     expect(kept.filter((outcome) => outcome === "refused")).toHaveLength(bounds.refused);
@@ -79,6 +82,30 @@ describe("the audit log in SQLite", () => {
     await audit.record([auditEntry({ target: "precious" })]);
     await audit.record(Array.from({ length: 1_000 }, () => refusedEntry()));
     expect((await audit.list(5_000))[0]).toMatchObject({ id: 1, target: "precious" });
+  });
+
+  test.each(["token-create", "token-revoke", "release", "withdraw", "backup", "restore"] as const)(
+    "lets no fleet that comes and goes push out an operator's %s, which is done as any other",
+    async (action) => {
+      const { audit } = makeAudit();
+      await audit.record([auditEntry({ action, target: "precious" })]);
+      const actor = { tokenId: "abc", kind: "agent", owner: "team-a" } as const;
+      for (const restless of ["push", "lapse", "withdraw"] as const) {
+        await audit.record(Array.from({ length: 400 }, () => pushEntry({ action: restless, actor })));
+      }
+      expect((await audit.list(5_000))[0]).toMatchObject({
+        id: 1,
+        action,
+        outcome: "done",
+        target: "precious",
+      });
+    },
+  );
+
+  test("keeps what operators did within a bound of its own", async () => {
+    const { audit } = makeAudit();
+    await audit.record(Array.from({ length: 512 }, () => auditEntry()));
+    expect(await audit.list(5_000)).toHaveLength(bounds.operator);
   });
 
   test("trims by the id, so that a log opened anew for every entry stays bounded", async () => {

@@ -9,6 +9,8 @@ export const tokenTableStatements = [
 export interface SqlTokenTable extends TokenTable {
   /** Reads the table anew when it is next asked: something else wrote it, such as a restore. */
   reread(): void;
+  /** As `find`, at once: for a step in which nothing may come in between. */
+  findNow(id: string): TokenRecord | undefined;
 }
 
 /**
@@ -27,6 +29,7 @@ export function createSqlTokenTable(sql: Sql, audit: ChangeRecorder, watch?: Tok
     reread() {
       held = undefined;
     },
+    findNow: (id) => records().get(id),
     find: async (id) => records().get(id),
     list: async () => [...records().values()].toSorted(byAge),
     async put(record, entry) {

@@ -15,6 +15,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import { standardHoldRules } from "../grants.ts";
 import { standardSettings } from "../settings.ts";
+import { auditEntry, refusedEntry } from "../testing/tokens.ts";
 import {
   accepted,
   binding,
@@ -65,12 +66,14 @@ function addToken(store: SqliteStore, id: string, record = `{"id":"${id}"}`): vo
 }
 
 function addEntry(store: SqliteStore, text: string): void {
-  store.sql.run("INSERT INTO audit (outcome, entry) VALUES ('done', ?)", text);
+  store.audit.recordChange(auditEntry({ detail: text }));
 }
 
-/** Those the tests wrote; pushes leave entries of their own. */
-const entriesOf = (store: SqliteStore) =>
-  store.sql.all("SELECT entry FROM audit WHERE entry NOT LIKE '{%' ORDER BY id").map((row) => row.entry);
+/** Those the tests wrote, with their ids; pushes leave entries of their own. */
+async function entriesOf(store: SqliteStore): Promise<string[]> {
+  const all = await store.audit.list(100_000);
+  return all.filter(({ action }) => action === "token-create").map(({ id, detail }) => `${id} ${detail}`);
+}
 
 describe("a backup", () => {
   test("is one whole file of its own, for its owner alone, that can be opened in a registry's place", async () => {
@@ -139,7 +142,7 @@ describe("a restored backup", () => {
     addEntry(store, "began empty");
     expect(store.restore(backup)).toEqual({ hosts: 0, bindings: 0, names: 1, tokens: 1 });
     expect(store.sql.all("SELECT id FROM tokens")).toEqual([{ id: "t1" }]);
-    expect(entriesOf(store)).toEqual(["made t1", "began empty"]);
+    expect(await entriesOf(store)).toEqual(["1 began empty", "3 restored: made t1"]);
     expect((await store.hosts()).hosts).toEqual([]);
     expect(await existsAt(store, "web.shop")).toBe(false);
     const until = clock.now + standardHoldRules.keptMs;
@@ -186,12 +189,28 @@ describe("a restored backup", () => {
   test("has nothing of holds whose time is up by now", async () => {
     const { open, pathOf, advance } = makePlace();
     const old = open("old.db");
-    await hostOfA().push(old, [web]);
+    await hostOfA().push(old, [web], { lease: 3600 });
     advance(30 * minute);
+    await old.withdraw(hostOfA().hostId);
     await old.backup(pathOf("backup.db"));
     advance(15 * day);
     const store = open("registry.db");
     expect(store.restore(pathOf("backup.db")).names).toBe(0);
+  });
+
+  test("takes nothing out of the audit record that is there, however much it brings", async () => {
+    const { open, store, pathOf } = await makeLoss();
+    addEntry(store, "precious");
+    const forged = open("forged.db");
+    const many = Array.from({ length: 10_300 }, (_, at) => auditEntry({ at }));
+    await forged.audit.record(many);
+    forged.sql.run("INSERT INTO audit (outcome, entry) VALUES ('operator', 'no entry')");
+    await forged.backup(pathOf("forged-backup.db"));
+    store.restore(pathOf("forged-backup.db"));
+    await store.audit.record(Array.from({ length: 256 }, () => refusedEntry()));
+    const kept = await entriesOf(store);
+    expect(kept).toHaveLength(10_000);
+    expect(kept.filter((line) => !line.includes("restored: "))).toEqual(["1 precious"]);
   });
 
   test("undoes no revocation, and repeats nothing that is there", async () => {
@@ -201,7 +220,7 @@ describe("a restored backup", () => {
     addEntry(store, "revoked t1");
     store.restore(backup);
     expect(store.sql.all("SELECT record FROM tokens")).toEqual([{ record: "revoked" }]);
-    expect(entriesOf(store)).toEqual(["made t1", "revoked t1"]);
+    expect(await entriesOf(store)).toEqual(["2 restored: made t1", "3 revoked t1"]);
   });
 
   test("raises revision and serial past both", async () => {

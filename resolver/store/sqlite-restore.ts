@@ -1,15 +1,22 @@
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 
+import { auditEntrySchema } from "../../shared/audit.ts";
 import { BerthError } from "../../shared/errors.ts";
 import { isInZone } from "../../shared/name.ts";
+import { bounded, type NewAuditEntry } from "../audit.ts";
 import { type Draft, unsettle } from "../draft.ts";
 import type { Counters, Hold } from "../records.ts";
 import { migrate, registrySteps } from "./schema.ts";
-import type { Sql } from "./sql.ts";
+import type { Sql, SqlRow } from "./sql.ts";
+import { type AuditClass, auditRoom, classOf, storedText } from "./sql-audit.ts";
 import { createSqlHolds } from "./sql-holds.ts";
 import { openDatabase } from "./sqlite-database.ts";
 import { isNoRoom, unusable } from "./sqlite-problems.ts";
+
+const storedEntrySchema = auditEntrySchema.omit({ id: true });
+/** Before the detail of an entry that came from a backup: nobody vouches for it here. */
+const restoredMark = "restored: ";
 
 /** A backup, opened to be read. */
 export interface Backup {
@@ -98,17 +105,37 @@ function copyTokens(from: Sql, into: Sql): void {
     into.run("INSERT INTO tokens VALUES (?, ?)", String(id), String(record));
 }
 
-/** The backup's entries, then those of ours that it does not have: entries are told apart by their text, which has the time in it. */
+/**
+ * What is written here stays as it is, with its ids. The backup's entries that are missing come after it, marked, and only the newest
+ * that there is room for: a file that somebody made up adds to the record, but takes nothing out of it, nor passes for what was written
+ * here. Entries are told apart by their text, which has the time in it. What is no entry is left out: the list could not be read with it.
+ */
 function copyAudit(from: Sql, into: Sql): void {
-  const theirs = auditRows(from);
-  const ours = auditRows(into);
-  const inTheirs = new Set(theirs.map(String));
-  into.run("DELETE FROM audit");
-  for (const row of [...theirs, ...ours.filter((row) => !inTheirs.has(String(row)))])
-    into.run("INSERT INTO audit (outcome, entry) VALUES (?, ?)", ...row);
+  const known = new Set(into.all("SELECT entry FROM audit").map(({ entry }) => String(entry)));
+  const room = auditRoom(into);
+  const rows: [auditClass: AuditClass, entry: string][] = [];
+  for (const row of from.all("SELECT outcome, entry FROM audit ORDER BY id DESC")) {
+    const entry = restoredEntry(row);
+    if (entry === undefined || room[classOf(entry)] <= 0) continue;
+    const text = storedText(entry);
+    if (known.has(String(row.entry)) || known.has(text)) continue;
+    room[classOf(entry)]--;
+    rows.push([classOf(entry), text]);
+  }
+  for (const row of rows.toReversed()) into.run("INSERT INTO audit (outcome, entry) VALUES (?, ?)", ...row);
 }
 
-function auditRows(sql: Sql): [outcome: string, entry: string][] {
-  const rows = sql.all("SELECT outcome, entry FROM audit ORDER BY id");
-  return rows.map((row) => [String(row.outcome), String(row.entry)]);
+function restoredEntry(row: SqlRow): NewAuditEntry | undefined {
+  const stored = storedEntryFrom(row);
+  if (stored === undefined || stored.detail.startsWith(restoredMark)) return stored;
+  return bounded({ ...stored, detail: `${restoredMark}${stored.detail}` });
+}
+
+function storedEntryFrom({ outcome, entry }: SqlRow): NewAuditEntry | undefined {
+  try {
+    const known = JSON.parse(String(entry));
+    return storedEntrySchema.parse({ ...known, outcome: outcome === "refused" ? "refused" : "done" });
+  } catch {
+    return undefined;
+  }
 }

@@ -45,26 +45,45 @@ export interface SqliteStore extends BindingStore {
   close(): void;
 }
 
+export interface SqliteStoreOptions extends Pick<RegistryParts, "onCommitted"> {
+  /** What the audit record is dated by, where that is another clock than the one leases run on. */
+  auditNow?: () => number;
+}
+
 /** MiB of a file that is read through at the start to see whether it is whole: a tenth of a second for every 100. */
 const checkedMib = 512;
+/** We look every second: a lease found over for longer than this ended while we stood still, and its host could not renew. Milliseconds. */
+const standstillMs = 5_000;
 
 /**
  * The registry in one SQLite file (WAL, synchronous FULL: a push that was acknowledged survives a power cut). Hosts found in the file get
- * one fresh lease. `onCommitted` is told what changed once it is on the disk. Throws a BerthError that names the file: `bad-database` when
+ * one fresh lease, and so do those whose lease ended while nobody called for long. `onCommitted` is told what changed once it is on the disk. Throws a BerthError that names the file: `bad-database` when
  * it cannot be used, `newer-schema`, `disk-full`.
  */
 export function openSqliteStore(
   file: string,
   settings: RegistrySettings,
   now: () => number,
-  watch: Pick<RegistryParts, "onCommitted" | "overdueGrace"> = {},
+  { auditNow = now, ...watch }: SqliteStoreOptions = {},
 ): SqliteStore {
   const { sql, handle } = openRegistryFile(file, now);
   const tables = createSqlTables(sql);
   const leases = createVolatileLeases(makeGeneration);
   const zone = createZone(tables, settings);
   const audit = createSqlAudit(sql);
-  const registry = new Registry({ tables, leases, zone, settings, now, digest: sha256Hex, audit, ...watch });
+  const digest = sha256Hex;
+  const overdueGrace = standstillMs;
+  const registry = new Registry({
+    tables,
+    leases,
+    zone,
+    settings,
+    now,
+    digest,
+    audit: { recordChange: (entry) => audit.recordChange({ ...entry, at: Math.floor(auditNow()) }) },
+    overdueGrace,
+    ...watch,
+  });
   try {
     settleUnder(sql, registry, settings);
     registry.resume();

@@ -10,6 +10,7 @@ import { ChangeLog } from "../change-log.ts";
 import type { AccessEnv } from "../routes/admin-only.ts";
 import { type ChangesParts, changesFeed } from "../routes/changes.ts";
 import { ip, zone } from "../store/contract/builders.ts";
+import { accessOf } from "./tokens.ts";
 
 type Service = ServiceList["services"][number];
 
@@ -51,6 +52,13 @@ export function createFeedBed(changed: Partial<ChangesParts> = {}) {
     touch(...labels.map(named));
   }
   const log = createLog("resolver", "debug", (line) => logged.push(line));
+  bed.app.use(async (context, next) => {
+    context.set(
+      "access",
+      accessOf("reader", { tokenId: context.req.header("x-token-id") ?? "bootstrap-reader" }),
+    );
+    await next();
+  });
   bed.app.get(changesPath, changesFeed({ changes, services, timers: clock, log, ...changed }));
   bed.app.onError((fault, context) => {
     if (!(fault instanceof BerthError)) throw fault;

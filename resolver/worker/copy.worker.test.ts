@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { Rcode } from "../../shared/dns/constants.ts";
 import { binding } from "../store/contract/builders.ts";
 import berth, { type Env } from "../worker.ts";
-import { askDns, type Fetch, registryStub, WorkerHost } from "./testing/worker-bed.ts";
+import { ask, askDns, type Fetch, registryStub, WorkerHost } from "./testing/worker-bed.ts";
 
 // Ahead of the real clock: the runtime fires alarms by that one, and here only the tests may.
 const start = Date.UTC(2100, 0, 1);
@@ -92,6 +92,28 @@ describe("names on the way to Workers KV", () => {
     put.mockRestore();
     await runAlarm();
     expect(await env.ZONE.get(key)).toContain('"port":8080');
+  });
+
+  test("are tried again when the object cannot write down that it copies, and the alarm goes on", async () => {
+    const writes = recordWrites();
+    const sql = (query: string) =>
+      runInDurableObject(registryStub(), (_, { storage }) => void storage.sql.exec(query));
+    const host = await WorkerHost.create();
+    host.lease = 3600;
+    await host.push([binding("web")]);
+    await sql(
+      "CREATE TRIGGER full BEFORE UPDATE OF copied_at ON registry BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    const waits: number[] = [];
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await runAlarm();
+      waits.push(((await alarmAt()) ?? 0) - Date.now());
+      vi.setSystemTime((await alarmAt()) ?? 0);
+    }
+    expect(waits).toEqual([1000, 2000, 4000]);
+    await sql("DROP TRIGGER full");
+    await runAlarm();
+    expect(writes(key)).toEqual([Date.now()]);
   });
 
   test("wait for one that is slow, and hold up no lapse meanwhile", async () => {
@@ -205,6 +227,46 @@ describe("the Worker while the object cannot be reached", () => {
     expect(await askDns(srv, "SRV", { through, headers })).toMatchObject({ ports: [8080], isStale: true });
   });
 
+  test("answers from KV for a created token that was good within ten minutes, until the object says otherwise", async () => {
+    const host = await WorkerHost.create();
+    host.lease = 3600;
+    await host.push([binding("web")]);
+    await runAlarm();
+    const { id, token } = await createToken();
+    const place = edge();
+    const status = async () => (await askDns(srv, "SRV", { through: place.through, token })).status;
+    expect(await status()).toBe(200);
+    place.setObjectDown(true);
+    vi.setSystemTime(start + 599_999);
+    expect(await status(), "for ten minutes").toBe(200);
+    const unseen = await askDns(srv, "SRV", { through: place.through, token: `${token.slice(0, -1)}_` });
+    expect(unseen.status, "not for others").toBe(503);
+    vi.setSystemTime(start + 600_000);
+    expect(await status(), "and no longer").toBe(503);
+    place.setObjectDown(false);
+    expect(await status()).toBe(200);
+    await registryStub().revokeToken(id, Date.now(), entryOf(id));
+    vi.setSystemTime(start + 700_000);
+    expect(await status()).toBe(401);
+    place.setObjectDown(true);
+    expect(await status(), "a revocation is not forgotten").toBe(503);
+  });
+
+  test.each(["retryable", "overloaded", "durableObjectReset"])(
+    "says to come back when the platform marks a fault as %s, whoever threw it",
+    async (mark) => {
+      const { through } = edge({ isObjectDown: true, marks: { remote: true, [mark]: true } });
+      const response = await ask("reader-token", "/v1/hosts", {}, through);
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "5"]);
+    },
+  );
+
+  test("calls what the object's own code threw a fault of the resolver", async () => {
+    const marks = { remote: true, retryable: false, overloaded: false };
+    const { through } = edge({ isObjectDown: true, marks });
+    expect((await ask("reader-token", "/v1/hosts", {}, through)).status).toBe(500);
+  });
+
   test("says nothing of a name that KV does not have: SERVFAIL, not NXDOMAIN", async () => {
     const { through } = edge({ isObjectDown: true });
     expect((await askDns("_80._tcp.other", "SRV", { through })).rcode).toBe(Rcode.ServFail);
@@ -279,7 +341,8 @@ function recordWrites(): (owner: string) => number[] {
 }
 
 /** The whole Worker with KV as a reader far from the writer has it: what get() once returned, absence too, it returns for a minute. */
-function edge({ isObjectDown = false, isCopyDown = false } = {}) {
+function edge({ isObjectDown = false, isCopyDown = false, marks = {} } = {}) {
+  let isDown = isObjectDown;
   const seen = new Map<string, { at: number; text: string | null }>();
   const get = async (owner: string): Promise<string | null> => {
     if (isCopyDown) throw new Error("KV GET failed: 500");
@@ -289,15 +352,24 @@ function edge({ isObjectDown = false, isCopyDown = false } = {}) {
     seen.set(owner, { at: Date.now(), text });
     return text;
   };
-  const gone = () => {
-    throw new Error("Network connection lost.");
+  const stubOf = (id: DurableObjectId) => {
+    if (isDown) throw Object.assign(new Error("Network connection lost."), marks);
+    return env.REGISTRY.get(id);
   };
+  const idFromName = (name: string) => env.REGISTRY.idFromName(name);
   const changed = {
     ...env,
     ZONE: { get } as unknown as KVNamespace,
-    ...(isObjectDown ? { REGISTRY: { idFromName: () => "id", get: gone } } : {}),
+    REGISTRY: { idFromName, get: stubOf },
   } as unknown as Env;
   const through: Fetch = async (request) =>
     berth.fetch(request as Parameters<typeof berth.fetch>[0], changed, createExecutionContext());
-  return { through, get: { values: () => [...seen.values()].flatMap(({ text }) => text ?? []) } };
+  const setObjectDown = (now: boolean): void => {
+    isDown = now;
+  };
+  return {
+    through,
+    setObjectDown,
+    get: { values: () => [...seen.values()].flatMap(({ text }) => text ?? []) },
+  };
 }

@@ -1,8 +1,9 @@
 import { evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-
 import { binding } from "../store/contract/builders.ts";
 import type { RegistryObject } from "../store/durable-object.ts";
+import { accessOf } from "../testing/tokens.ts";
+import { createRegistryClient } from "./registry-client.ts";
 import { ask, registryStub, WorkerHost } from "./testing/worker-bed.ts";
 
 // Ahead of the real clock: the runtime fires alarms by that one, and here only the tests may.
@@ -104,6 +105,54 @@ describe("a request for a link", () => {
       403,
       { error: { code: "host-not-allowed" } },
     ]);
+  });
+});
+
+describe("a token that stopped being good on the way to the object", () => {
+  /** As the Worker asks when it judged the token before that. */
+  async function asked(after: (made: { id: string; token: string }) => Promise<unknown>) {
+    const made = await created({ expiresIn: 60 });
+    const host = await WorkerHost.create(made.token);
+    await host.push([binding("web")]);
+    const { generation } = host.access;
+    const expiry = { expiresAt: start + 60_000 };
+    const access = { ...accessOf("agent", { tokenId: made.id }), owner: "operator", ...expiry };
+    const turn = { epoch: 1, sequence: host.sequence + 1, generation: generation.current };
+    const renewal = { ...turn, lease: 15, digest: host.digest };
+    await after(made);
+    return createRegistryClient(registryStub).openLink({ hostId: host.hostId, renewal, access });
+  }
+
+  test("opens one while it is good", async () => {
+    expect((await asked(async () => undefined)).kind).toBe("opened");
+  });
+
+  test("opens none when it was revoked, and prolongs no lease", async () => {
+    const revoked = asked(async ({ id }) => {
+      vi.setSystemTime(start + 5000);
+      await ask("admin-token", `/v1/tokens/${id}`, { method: "DELETE" });
+    });
+    await expect(revoked).rejects.toMatchObject({
+      code: "token-revoked",
+      who: expect.stringMatching(/^token /),
+    });
+    expect((await hosts())[0]?.leaseRemaining).toBe(10);
+    expect(await openSockets()).toBe(0);
+  });
+
+  test("opens none when it expired, nor when the object does not know it", async () => {
+    const expired = asked(async () => vi.setSystemTime(start + 60_000));
+    await expect(expired).rejects.toMatchObject({ code: "token-expired" });
+    vi.setSystemTime(start);
+    const unknown = asked(async () => {
+      await runInDurableObject(
+        registryStub(),
+        (_, { storage }) => void storage.sql.exec("DELETE FROM tokens"),
+      );
+      await evictDurableObject(registryStub());
+    });
+    await expect(unknown).rejects.toMatchObject({ code: "unknown-token" });
+    expect(await openSockets()).toBe(0);
   });
 });
 
@@ -238,6 +287,22 @@ describe("the object closes a link", () => {
     await runDurableObjectAlarm(registryStub());
     expect(await alarmAt()).toBe(start + 60_000);
     vi.setSystemTime(start + 60_000);
+    await runDurableObjectAlarm(registryStub());
+    expect(await link.closed).toBe(4401);
+  });
+
+  test("when its token expires, a second later when that could not be written down", async () => {
+    const { link } = await openHost({ ownToken: true, expiresIn: 60 });
+    await runDurableObjectAlarm(registryStub());
+    const sql = (query: string) =>
+      runInDurableObject(registryStub(), (_, { storage }) => void storage.sql.exec(query));
+    await pingedAt(start + 59_000);
+    vi.setSystemTime(start + 60_000);
+    await sql("CREATE TRIGGER full BEFORE INSERT ON leases BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+    await runDurableObjectAlarm(registryStub());
+    expect(await alarmAt()).toBe(start + 61_000);
+    await sql("DROP TRIGGER full");
+    vi.setSystemTime(start + 61_000);
     await runDurableObjectAlarm(registryStub());
     expect(await link.closed).toBe(4401);
   });

@@ -10,12 +10,21 @@ import type { TokenTable } from "../token-table.ts";
 /** What came of a request for a link: its reply when it was accepted. */
 export type Upgrade = { kind: "opened"; response: Response } | Exclude<TurnOutcome, { kind: "accepted" }>;
 
+/** Why the object opens no link although the turn was good. Its token was revoked or expired meanwhile, or there are too many links. */
+export interface RefusedLink {
+  kind: "refused";
+  code: string;
+  message: string;
+  who: string;
+  retryable: boolean;
+}
+
 /** The registry object as the Worker reaches it. When it cannot, a BerthError `store-unavailable` is thrown. */
 export interface RegistryClient {
   store: BindingStore;
   tokenTable: TokenTable;
   audit: AuditLog;
-  /** Has a link judged as a renewal, and opened if that is accepted. */
+  /** Has a link judged as a renewal, and opened if that is accepted. Throws the BerthError of a token that is no longer good. */
   openLink(asked: LinkRequest): Promise<Upgrade>;
   /** Has the change feed opened for whoever `access` is. */
   openFeed(request: Request, access: Access): Promise<Response>;
@@ -64,7 +73,10 @@ export function createRegistryClient(stubOf: () => Stub): RegistryClient {
       const headers = { upgrade: "websocket", [askedField]: encodeAsked(asked) };
       const response = await ask((stub) => stub.fetch(`${objectUrl}${linkPath}`, { headers }));
       if (response.webSocket !== null) return { kind: "opened", response };
-      return response.json();
+      const outcome = await response.json<Exclude<TurnOutcome, { kind: "accepted" }> | RefusedLink>();
+      if (outcome.kind !== "refused") return outcome;
+      const { code, message, who, retryable } = outcome;
+      throw new BerthError(code, message, { who, retryable });
     },
     openFeed({ method, headers, url, signal }, access) {
       const lastId = headers.get("last-event-id");
@@ -80,6 +92,15 @@ export function createRegistryClient(stubOf: () => Stub): RegistryClient {
   };
 }
 
+/** What the runtime says about a fault of a call to an object. */
+interface PlatformMarks {
+  retryable?: unknown;
+  overloaded?: unknown;
+  durableObjectReset?: unknown;
+  /** Thrown by the object's own code. */
+  remote?: unknown;
+}
+
 /** A header field takes no more than ASCII, and owners may be called anything. */
 function encodeAsked(asked: object): string {
   return encodeURIComponent(JSON.stringify(asked));
@@ -90,9 +111,14 @@ export function decodeAsked<T>(request: Request): T {
   return JSON.parse(decodeURIComponent(request.headers.get(askedField) ?? "")) as T;
 }
 
-/** What the object's own code threw is a fault of ours; all else means that it could not be reached. */
+/**
+ * What the object's own code threw is a fault of ours; all else means that it could not be reached. The platform's marks come first: an
+ * object that is overloaded or was reset can seem to have thrown that itself.
+ */
 function faultOf(fault: unknown): unknown {
-  if (fault instanceof Error && "remote" in fault && fault.remote === true) return fault;
+  const marks = (fault instanceof Error ? fault : {}) as PlatformMarks;
+  const isPlatforms = [marks.retryable, marks.overloaded, marks.durableObjectReset].includes(true);
+  if (!isPlatforms && marks.remote === true) return fault;
   const message = "the registry object does not answer; try again";
   return new BerthError("store-unavailable", message, { retryable: true, cause: fault });
 }

@@ -4,6 +4,7 @@ import { createEtcdGateway, type EtcdGateway, type Txn } from "../../resolver/st
 import { type EtcdStoreOptions, type OpenEtcdStore, openEtcdStore } from "../../resolver/store/etcd/open.ts";
 import type { EtcdStore } from "../../resolver/store/etcd/store.ts";
 import { TokenWatch } from "../../resolver/token-table.ts";
+import { BerthError } from "../../shared/errors.ts";
 import { createLog } from "../../shared/log.ts";
 import type { EtcdCluster } from "../testbed/etcd.ts";
 import { until } from "../testbed/wait.ts";
@@ -29,6 +30,10 @@ export type Faults = {
   beforeLease?: (() => Promise<void>) | undefined;
   /** Called after etcd carried one out. */
   afterTxn?: ((txn: Txn) => void) | undefined;
+  /** This resolver alone does not reach etcd. */
+  isCut?: boolean;
+  /** Called before everything below the prefix is read. */
+  beforeRange?: ((revision: number | undefined) => void | Promise<void>) | undefined;
   /** While it is set the watch sees nothing. */
   blind?: Promise<void> | undefined;
   /** Breaks the watch that runs, so that `blind` is noticed. */
@@ -39,6 +44,8 @@ export type ResolverOptions = Partial<EtcdStoreOptions> & {
   /** The member asked first. */
   first?: number;
   timeoutMs?: number;
+  /** Those it starts with. */
+  faults?: Faults;
 };
 
 const sweepMs = 500;
@@ -48,11 +55,10 @@ export async function openResolver(
   root: string,
   options: ResolverOptions = {},
 ): Promise<EtcdResolver> {
-  const { first = 0, timeoutMs = 3000, ...over } = options;
+  const { first = 0, timeoutMs = 3000, faults = {}, ...over } = options;
   const lines: string[] = [];
   const announced: string[] = [];
   const txns: Txn[] = [];
-  const faults: Faults = {};
   const log = createLog("resolver", "debug", (line) => lines.push(line));
   const watch = new TokenWatch(log);
   watch.onRevoked((id) => announced.push(id));
@@ -73,9 +79,22 @@ export async function openResolver(
 }
 
 function withFaults(gateway: EtcdGateway, faults: Faults, txns: Txn[]): EtcdGateway {
+  const check = () => {
+    if (faults.isCut) throw new BerthError("etcd-unavailable", "it is cut off", { retryable: true });
+  };
   return {
     ...gateway,
+    async range(keys, options) {
+      check();
+      await faults.beforeRange?.(options?.revision);
+      return gateway.range(keys, options);
+    },
+    async keepLeaseAlive(lease) {
+      check();
+      return gateway.keepLeaseAlive(lease);
+    },
     async txn(txn) {
+      check();
       await faults.beforeTxn?.(txn);
       txns.push(txn);
       const reply = await gateway.txn(txn);
@@ -83,6 +102,7 @@ function withFaults(gateway: EtcdGateway, faults: Faults, txns: Txn[]): EtcdGate
       return reply;
     },
     async grantLease(seconds, id) {
+      check();
       await faults.beforeLease?.();
       return gateway.grantLease(seconds, id);
     },

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { NewAuditEntry } from "../../resolver/audit.ts";
+import type { Change } from "../../resolver/changes.ts";
 import { standardSettings } from "../../resolver/settings.ts";
 import {
   accepted,
@@ -598,5 +600,241 @@ describe("a resolver on etcd", () => {
     await accepted(nas.push(a.store, [binding("api")]));
     await accepted(new TestHost("b", "pi").push(b.store, [binding("web")]));
     await agreed(a, b, await open());
+  });
+});
+
+describe("one resolver of two", () => {
+  it("that is cut off from etcd prolongs nothing for a link, so that its agent asks the other one", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    expect(a.store.touch(nas.hostId, 1)).toBe(true);
+    a.faults.isCut = true;
+    await until("it notices", () => a.isAway(), patient);
+    expect(() => a.store.touch(nas.hostId, 1)).toThrow(expect.objectContaining(unavailable));
+    expect(() => a.store.touch("b".repeat(52), 1), "nor says that it is another's").toThrow();
+    await expect(nas.renew(a.store)).rejects.toMatchObject(unavailable);
+    await accepted(nas.renew(b.store));
+    expect(b.store.touch(nas.hostId, 1)).toBe(true);
+    a.faults.isCut = false;
+    await until("it is back", () => !a.isAway(), patient);
+    expect(a.store.touch(nas.hostId, 1), "carried by the other now").toBe(false);
+  });
+
+  it("writes down that a host went by etcd's own lease, and none that one of them removed", async () => {
+    const told: string[] = [];
+    const auditOf = (who: string) => ({
+      record: async (entries: NewAuditEntry[]) => {
+        told.push(...entries.map(({ action, target }) => `${who} ${action} ${target}`));
+      },
+    });
+    const clock = jumpingClock();
+    const a = await open({ audit: auditOf("a"), now: clock.now });
+    const b = await open({ first: 1, audit: auditOf("b") });
+    const [dying, leaving, late] = ["a", "b", "c"].map((letter) => new TestHost(letter, `host-${letter}`));
+    if (!dying || !leaving || !late) throw new Error("three hosts");
+    await accepted(dying.push(b.store, [binding("one")]));
+    await accepted(leaving.push(a.store, [binding("two")]));
+    await accepted(late.push(a.store, [binding("three")]));
+    await agreed(a, b);
+    told.splice(0);
+    await a.store.withdraw(leaving.hostId, undefined, leaving.access);
+    clock.jump(20_000);
+    await until("it lapsed", async () => !(await existsAt(b.store, "three")));
+    const { items } = await directly().range({ key: keys().head(dying.hostId) });
+    await directly().revokeLease(items[0]?.lease ?? "");
+    await until("an entry is there", () => told.length >= 3);
+    await agreed(a, b);
+    await accepted(leaving.push(b.store, []));
+    expect(
+      told.filter((word) => word.includes(" lapse ")),
+      "each by one of them",
+    ).toHaveLength(2);
+    expect(told.filter((word) => word.includes(dying.hostId) || word.includes("host-a"))).toHaveLength(1);
+    expect(told.filter((word) => word.includes(" withdraw "))).toHaveLength(1);
+  });
+
+  it("writes a revocation down though its own watch does not tell of it in time", async () => {
+    const actions: string[] = [];
+    const record = async (entries: NewAuditEntry[]) => {
+      actions.push(...entries.map(({ action }) => action));
+    };
+    const a = await open({ audit: { record }, mirrorLimitMs: 200 });
+    const { record: token } = await makeToken(1);
+    await a.tokenTable.put(token, auditEntry());
+    actions.splice(0);
+    const see = blind(a);
+    await expect(a.tokenTable.revoke(token.id, 5000, auditEntry())).rejects.toMatchObject(unavailable);
+    expect(actions).toEqual([auditEntry().action]);
+    see();
+    await until("it is told", () => a.announced.includes(token.id));
+    expect(await a.tokenTable.revoke(token.id, 6000, auditEntry())).toBe(true);
+    expect(actions, "once").toHaveLength(1);
+  });
+
+  it("leaves what follows from a renewal to the sweep when it cannot be written now", async () => {
+    const a = await open();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    await until("its mark is made", () => a.txns.length > 0);
+    a.faults.beforeTxn = () => {
+      throw new BerthError("etcd-full", "no room", { retryable: true });
+    };
+    const gateway = directly();
+    const hold = binding("web").name;
+    await gateway.txn({ success: [{ kind: "delete", keys: { key: keys().hold(hold) } }] });
+    await until("it is seen", async () => (await heldAt(a.store, "web"))?.owner === undefined);
+    await accepted(nas.renew(a.store));
+    expect(a.lines.join("\n")).toContain("left to the next sweep");
+    a.faults.beforeTxn = undefined;
+    await until("the sweep writes it", () => existsAt(a.store, "web"));
+  });
+});
+
+describe("a lease that ran out on etcd", () => {
+  it("does not end a host that renewed while others were ended before it", async () => {
+    const clock = jumpingClock();
+    const a = await open({ now: clock.now });
+    const [first, second] = [new TestHost("a", "one"), new TestHost("b", "two")];
+    await accepted(first.push(a.store, []));
+    await accepted(second.push(a.store, [binding("web")]));
+    let renewed: string | undefined;
+    a.faults.beforeTxn = async () => {
+      a.faults.beforeTxn = undefined;
+      renewed = (await second.renew(a.store)).kind;
+    };
+    clock.jump(20_000);
+    await until("the first is gone", async () => !(await existsAt(a.store, "one.host")));
+    await a.store.sweep();
+    expect(renewed).toBe("accepted");
+    expect(await existsAt(a.store, "web")).toBe(true);
+  });
+
+  it("is granted anew by a resolver that stood still, and runs out by one that did not", async () => {
+    const clock = jumpingClock();
+    const steady = jumpingClock();
+    const a = await open({ now: clock.now, steadyNow: steady.now });
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    clock.jump(20_000);
+    steady.jump(20_000);
+    expect(a.store.touch(nas.hostId, 1), "a link's ping comes before the sweep").toBe(true);
+    clock.jump(20_000);
+    steady.jump(20_000);
+    await a.store.sweep();
+    expect(await existsAt(a.store, "web")).toBe(true);
+    expect((await a.store.hosts()).hosts[0]?.leaseRemaining).toBeGreaterThan(10);
+    clock.jump(20_000);
+    await a.store.sweep();
+    expect(await existsAt(a.store, "web")).toBe(false);
+  });
+});
+
+/** The real clock, and what it was moved by. */
+function jumpingClock() {
+  let moved = 0;
+  const now = () => performance.timeOrigin + performance.now() + moved;
+  const jump = (ms: number) => {
+    moved += ms;
+  };
+  return { now, jump };
+}
+
+describe("a gap in etcd's history", () => {
+  it("has a host that went in it told to readers of the feed, and marked for resolvers that start later", async () => {
+    const changes: Change[] = [];
+    const b = await open({ first: 1, onCommitted: (change) => changes.push(change) });
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(b.store, [binding("web", { rule: "container" })]));
+    const before = (await b.store.hosts()).revision;
+    const see = blind(b);
+    const gateway = directly();
+    const { revision } = await gateway.txn({
+      success: [{ kind: "delete", keys: { prefix: keys().hosts } }],
+    });
+    await cluster.compact(revision);
+    changes.splice(0);
+    see();
+    await until("it is gone", async () => (await b.store.hosts()).hosts.length === 0);
+    const named = changes.find(({ names }) => names.includes(binding("web").name));
+    expect(named?.revision).toBeGreaterThan(before);
+    await agreed(b, await open());
+  });
+
+  it("does not cost a host whose label another one had before", async () => {
+    const [a, b] = await openTwo();
+    const [old, young] = [new TestHost("a", "nas"), new TestHost("b", "pi", ["10.0.0.6"])];
+    await accepted(old.push(a.store, [binding("web")]));
+    await agreed(a, b);
+    const see = blind(b);
+    await accepted(old.push(a.store, [binding("web")], {}, { hostLabel: "attic" }));
+    await accepted(young.push(a.store, [], {}, { hostLabel: "nas" }));
+    await accepted(old.push(a.store, [binding("web", { port: 7 })], {}, { hostLabel: "attic" }));
+    await cluster.compact((await directly().range({ key: "none" })).revision);
+    see();
+    await agreed(a, b);
+    expect((await b.store.hosts()).hosts.map(({ hostLabel }) => hostLabel)).toEqual(["attic", "nas"]);
+  });
+
+  it("that opens between two pages of the first read is read over", async () => {
+    const a = await open();
+    await accepted(new TestHost("a", "nas").push(a.store, [binding("web")]));
+    let isOpened = false;
+    const beforeRange = async (revision: number | undefined) => {
+      if (revision === undefined || isOpened) return;
+      isOpened = true;
+      const put = { kind: "put", key: "else", value: "" } as const;
+      await cluster.compact((await directly().txn({ success: [put] })).revision);
+    };
+    const late = await open({ faults: { beforeRange } });
+    expect(isOpened).toBe(true);
+    await agreed(a, late);
+  });
+});
+
+describe("the meta of etcd", () => {
+  it("that is not as berth writes it is told once, and nothing is read anew for it", async () => {
+    const a = await open();
+    await accepted(new TestHost("a", "nas").push(a.store, [binding("web")]));
+    const before = await counted(a);
+    let looks = 0;
+    let reads = 0;
+    a.faults.beforeRange = (revision) => void (revision === undefined ? looks++ : reads++);
+    await directly().txn({ success: [{ kind: "put", key: keys().meta, value: "no JSON" }] });
+    await until("it was looked at twice", () => looks >= 3, patient);
+    expect(reads).toBe(0);
+    expect(a.lines.filter((line) => line.includes(keys().meta))).toHaveLength(1);
+    expect(await counted(a)).toEqual(before);
+  });
+
+  it("of one restored from its own backup begins a new life: nothing goes back, and old requests are worth nothing", async () => {
+    const [a, b] = await openTwo();
+    const nas = new TestHost("a", "nas");
+    await accepted(nas.push(a.store, [binding("web")]));
+    const gateway = directly();
+    const { items } = await gateway.range({ key: keys().meta });
+    for (let n = 0; n < 60; n++) await gateway.txn({ success: [{ kind: "put", key: "else", value: "" }] });
+    await accepted(nas.push(a.store, [binding("api")]));
+    await agreed(a, b);
+    const before = await counted(b);
+    const generations = [a.generation(), b.generation()];
+    for (const { faults } of [a, b]) faults.isCut = true;
+    await cluster.wipe();
+    await cluster.startAll();
+    // As a backup would bring it, before anybody looks: the same meta, and less than was there.
+    const meta = { kind: "put", key: keys().meta, value: items[0]?.value ?? "" } as const;
+    await directly().txn({ success: [meta] });
+    for (const { faults } of [a, b]) faults.isCut = false;
+    const isAnew = () => a.generation() !== generations[0] && b.generation() !== generations[1];
+    await until("both begin anew", isAnew, patient);
+    await until("both are back", () => !a.isAway() && !b.isAway(), patient);
+    await agreed(a, b);
+    const between = await counted(a);
+    expect(between.revision).toBeGreaterThan(before.revision);
+    expect(between.serial).toBeGreaterThan(before.serial);
+    expect((await a.store.hosts()).hosts).toEqual([]);
+    await pushed(nas, a, [binding("web")]);
+    await agreed(a, b, await open());
+    expect((await counted(b)).revision).toBeGreaterThan(between.revision);
   });
 });

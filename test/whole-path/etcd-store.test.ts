@@ -31,7 +31,14 @@ async function makeResolver(more: Partial<EtcdStoreOptions> = {}) {
     await opened?.close();
     const gateway = createEtcdGateway({ urls: cluster.urls, timeoutMs: 5000, log: silent });
     const settings = standardSettings(zone);
-    opened = await openEtcdStore(gateway, { settings, now: () => now, root, log: silent, ...more });
+    opened = await openEtcdStore(gateway, {
+      settings,
+      now: () => now,
+      steadyNow: () => 0,
+      root,
+      log: silent,
+      ...more,
+    });
     return opened;
   };
   onTestFinished(async () => opened?.close());

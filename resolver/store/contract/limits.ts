@@ -138,6 +138,28 @@ export function describeLimits(makeStore: MakeStore): void {
   });
 
   describe("hosts that come to a limited token, and go", () => {
+    test("are no more than its bindings, though they declare none", async () => {
+      const { store } = await makeStore();
+      const third = new TestHost("c", "rack", ["10.0.0.7"], limited(2));
+      const first = nas(2);
+      await accepted(first.push(store, []));
+      const second = pi(2);
+      await accepted(second.push(store, []));
+      const refused = { kind: "host-not-allowed", maxHosts: 2 };
+      expect(await third.push(store, [])).toEqual(refused);
+      expect((await store.hosts()).hosts).toHaveLength(2);
+      expect((await accepted(first.push(store, set("a")))).refused, "who is there goes on").toEqual([]);
+      await accepted(first.renew(store));
+      third.access = tokenOf("team-b");
+      await accepted(third.push(store, []));
+      third.access = limited(2);
+      expect(await third.pushDelta(store, {}), "nor by a change of its token").toEqual(refused);
+      second.access = limited(1);
+      await accepted(second.push(store, []));
+      await first.withdraw(store);
+      await accepted(third.push(store, []));
+    });
+
     const on = (owner: string, at: string, count = 1) =>
       Array.from({ length: count }, (_, index) => binding(owner, { at: [at], port: 8080 + index }));
     const scoped = tokenOf("team-b", { names: ["web"] }, "scoped");
@@ -184,12 +206,29 @@ export function describeLimits(makeStore: MakeStore): void {
       ["more", 60, 10],
       ["less", 7, 7],
       ["less than anybody's shortest", 1, 5],
-    ])("asked for %s", async (_, lease, granted) => {
+      ["more than that, of a token whose longest is shorter", 60, 5, 3],
+    ])("asked for %s", async (_, lease, granted, maxLease = 10) => {
       const { store } = await makeStore();
-      const host = new TestHost("a", "nas", ["10.0.0.5"], tokenOf("team-a", { maxLease: 10 }));
+      const host = new TestHost("a", "nas", ["10.0.0.5"], tokenOf("team-a", { maxLease }));
       expect((await accepted(host.push(store, [], { lease }))).lease).toBe(granted);
       expect((await accepted(host.renew(store, { lease }))).lease).toBe(granted);
       expect((await store.hosts()).hosts[0]?.leaseRemaining).toBe(granted);
+    });
+  });
+
+  describe("a token that expires", () => {
+    test.each([
+      ["no longer than it is good, in whole seconds", 20_900, 20],
+      ["what was asked for, when it is good for longer", 60_900, 60],
+      ["the shortest there is to its last moment", 2000, 5],
+    ])("is granted leases of %s", async (_, leftMs, granted) => {
+      const { store } = await makeStore();
+      const host = new TestHost("a", "nas", ["10.0.0.5"], tokenOf("team-a"));
+      await host.push(store, set("a"), { lease: 3600 });
+      const now = (await heldAt(store, "a"))?.since ?? 0;
+      host.access = { ...host.access, expiresAt: now + leftMs };
+      expect((await accepted(host.renew(store, { lease: 60 }))).lease).toBe(granted);
+      expect((await accepted(host.push(store, set("a", "b"), { lease: 60 }))).lease).toBe(granted);
     });
   });
 }

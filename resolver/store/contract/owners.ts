@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-
+import { bootstrapAccess } from "../../access.ts";
+import { standardHoldRules } from "../../grants.ts";
 import { accepted, binding, endpointsAt, heldAt, rdataAt, refusedIn, TestHost, tokenOf } from "./builders.ts";
 import type { MakeStore } from "./harness.ts";
 
@@ -79,12 +80,17 @@ export function describeOwners(makeStore: MakeStore): void {
   });
 
   describe("a host that comes with a token of another owner", () => {
-    test("is told to push whole, and takes along the names it alone serves", async () => {
+    const { lifeMs } = standardHoldRules;
+    test.each([
+      ["an owner had for a moment", tokenOf("team-a"), lifeMs / 2],
+      ["came with the bootstrap token, at any age", bootstrapAccess("agent"), lifeMs],
+    ])("is told to push whole, and takes along the names it alone serves that %s", async (_, access, ms) => {
       const { store, advance } = await makeStore();
       const host = nas("team-a");
+      host.access = access;
       await host.push(store, [at5, binding("db", { rule: "container" })], { lease: 3600 });
       const held = await heldAt(store, "web.shop");
-      await advance(600_000);
+      await advance(ms);
       host.access = tokenOf("team-b");
       expect(await host.renew(store)).toEqual({ kind: "unknown-digest" });
       const reply = await accepted(host.push(store, [at5, binding("db", { rule: "container" })]));
@@ -92,6 +98,23 @@ export function describeOwners(makeStore: MakeStore): void {
       expect(await heldAt(store, "web.shop")).toMatchObject({ owner: "team-b", since: held?.since });
       expect(await heldAt(store, "db")).toMatchObject({ owner: "team-b" });
       expect((await store.hosts()).hosts).toMatchObject([{ owner: "team-b", tokenId: "token-team-b" }]);
+    });
+
+    test("leaves behind what its owner had for ten minutes, kept for it; one container's goes along", async () => {
+      const { store, advance } = await makeStore();
+      const host = nas("team-a");
+      const set = [at5, binding("db", { rule: "container" })];
+      await host.push(store, set, { lease: 3600 });
+      await advance(lifeMs);
+      host.access = tokenOf("team-b");
+      const reply = await accepted(host.push(store, set));
+      expect(refusedIn(reply)).toEqual(["web.shop held"]);
+      expect(reply.refused[0]?.holder).toEqual({ owner: "team-a", hostLabel: "nas" });
+      expect(await heldAt(store, "web.shop")).toMatchObject({ owner: "team-a", until: expect.any(Number) });
+      expect(await heldAt(store, "db")).toMatchObject({ owner: "team-b" });
+      expect(await rdataAt(store, "web.shop", "A")).toEqual([]);
+      host.access = tokenOf("team-a");
+      expect((await accepted(host.push(store, set))).refused, "its owner has it back").toEqual([]);
     });
 
     test("leaves a name to the hosts that go on serving it for its owner", async () => {

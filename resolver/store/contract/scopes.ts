@@ -68,6 +68,15 @@ export function describeScopes(makeStore: MakeStore): void {
       if (!isAllowed) expect(await counters(store)).toEqual(before);
     });
 
+    test("is not for who only calls itself by the id of the host it names", async () => {
+      const { store } = await makeStore();
+      const victim = "a".repeat(52);
+      const access = tokenOf("team-a", { hosts: [victim] });
+      const rogue = new TestHost("b", victim, ["10.0.0.6"], access);
+      expect(await rogue.push(store, [binding("web", { at: ["10.0.0.6"] })])).toEqual(notAllowed);
+      await accepted(new TestHost("a", "nas", ["10.0.0.5"], access).push(store, [binding("web")]));
+    });
+
     test("may not renew, change or rename a host to be another's", async () => {
       const { store, advance } = await makeStore();
       const host = hostWith({ hosts: ["nas"] });

@@ -17,6 +17,8 @@ export interface CarriedLeases extends Leases {
   handOver(hostId: string): void;
   /** Nobody could renew for a while: every lease carried here begins anew. */
   grantFresh(): void;
+  /** Turns that were taken before may be forgotten in etcd: no request signed for this generation counts any more. */
+  renewGeneration(): void;
 }
 
 export interface CarriedLeasesParts {
@@ -36,7 +38,7 @@ export interface CarriedLeasesParts {
  */
 export function createCarriedLeases(parts: CarriedLeasesParts): CarriedLeases {
   const { carrier, makeGeneration, standingOf, isAway, now } = parts;
-  const own = createVolatileLeases(makeGeneration);
+  let own = createVolatileLeases(makeGeneration);
 
   function* carried(): Generator<[string, Lease, Standing]> {
     for (const [hostId, lease] of own.running()) {
@@ -68,6 +70,11 @@ export function createCarriedLeases(parts: CarriedLeasesParts): CarriedLeases {
     grantFresh() {
       for (const [hostId, lease, standing] of [...carried()])
         own.set(hostId, { ...lease, expiresAt: now() + standing.lease * 1000 });
+    },
+    renewGeneration() {
+      const running = [...own.running()];
+      own = createVolatileLeases(makeGeneration);
+      for (const [hostId, lease] of running) own.set(hostId, lease);
     },
   };
 }

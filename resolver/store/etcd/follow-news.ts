@@ -8,6 +8,8 @@ import type { Claim, Hold } from "../../records.ts";
 import type { RegistryParts } from "../../registry.ts";
 import type { Mirror, News } from "./mirror.ts";
 
+type Part = Pick<News, "hosts" | "holds">;
+type Failed = { part: Part; fault: unknown };
 /** Claims of a host by name, as etcd has them. */
 type Written = Map<Name, Pick<Claim, "since" | "bindings">>;
 
@@ -19,18 +21,32 @@ export function followNews(registry: RegistryParts, mirror: Mirror, news: News, 
     followTogether(registry, mirror, news);
   } catch (fault) {
     log.error(`what etcd told cannot be taken as a whole, so one by one: ${describeFault(fault)}`);
-    for (const part of singly(news)) {
-      try {
-        followTogether(registry, mirror, part);
-      } catch (one) {
-        const what = [...part.holds.keys(), ...part.hosts].join();
-        log.error(`what etcd holds of ${what} cannot be taken, and is left alone: ${describeFault(one)}`);
-      }
+    for (const { part, fault: one } of followSingly(registry, mirror, [...singly(news)])) {
+      const what = [...part.holds.keys(), ...part.hosts].join();
+      log.error(`what etcd holds of ${what} cannot be taken, and is left alone: ${describeFault(one)}`);
     }
   }
 }
 
-function followTogether(registry: RegistryParts, mirror: Mirror, news: Pick<News, "hosts" | "holds">): void {
+/** Returns those that cannot be taken. One may have to wait for another: for the host that gives its label up. */
+function followSingly(registry: RegistryParts, mirror: Mirror, parts: Part[]): Failed[] {
+  const failed = parts.flatMap((part): Failed[] => {
+    try {
+      followTogether(registry, mirror, part);
+      return [];
+    } catch (fault) {
+      return [{ part, fault }];
+    }
+  });
+  if (failed.length === 0 || failed.length === parts.length) return failed;
+  return followSingly(
+    registry,
+    mirror,
+    failed.map(({ part }) => part),
+  );
+}
+
+function followTogether(registry: RegistryParts, mirror: Mirror, news: Part): void {
   const { tables } = registry;
   const written = new Map<string, Written>();
   const change = tables.transaction(() => {
@@ -56,7 +72,7 @@ function followTurns({ tables, onCommitted }: RegistryParts, mirror: Mirror, { h
   if (changed.length > 0) onCommitted?.({ revision: tables.counters().revision, names: [], hosts: changed });
 }
 
-function* singly({ hosts, holds }: News): Generator<Pick<News, "hosts" | "holds">> {
+function* singly({ hosts, holds }: News): Generator<Part> {
   for (const hold of holds) yield { hosts: new Set(), holds: new Map([hold]) };
   for (const hostId of hosts) yield { hosts: new Set([hostId]), holds: new Map() };
 }

@@ -6,7 +6,7 @@ import type { EtcdGateway } from "./gateway.ts";
 import type { Keys, Meta } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
 import { encode } from "./values.ts";
-import type { WatchEvent } from "./wire.ts";
+import type { Item, WatchEvent } from "./wire.ts";
 
 export interface FollowerParts {
   gateway: EtcdGateway;
@@ -40,7 +40,7 @@ export class Follower {
         signal.throwIfAborted();
         return await this.#readWhole();
       } catch (fault) {
-        if (signal.aborted || !(fault instanceof BerthError && fault.retryable)) throw fault;
+        if (signal.aborted || !isWorthRetrying(fault)) throw fault;
         if (attempt === 1) log.warn(`waiting for etcd: ${describeFault(fault)}`);
         await this.#pause();
       }
@@ -67,11 +67,11 @@ export class Follower {
 
   /**
    * Has everything read anew unless `meta` is what the mirror knows. An etcd that was emptied and has come as far again since would else be
-   * taken for the old one: its revisions do not tell.
+   * taken for the old one: its revisions do not tell. `hasGoneBack`: they do tell, of one restored from its own backup.
    */
-  checkLife(meta: string | undefined): void {
+  checkLife(meta: string | undefined, hasGoneBack: boolean): void {
     const { mirror, log } = this.#parts;
-    if (this.#watching === undefined || mirror.isOfLife(meta)) return;
+    if (this.#watching === undefined || (mirror.isOfLife(meta) && !hasGoneBack)) return;
     log.warn("etcd is another one than before, emptied or restored: reading it anew");
     this.#watching.abort();
   }
@@ -106,32 +106,59 @@ export class Follower {
 
   async #readWhole(): Promise<void> {
     const { gateway, keys, mirror } = this.#parts;
-    await this.#beginLife();
+    const { revision, items } = await gateway.range({ key: keys.meta });
+    const meta = items[0];
+    // One that was restored from its own backup begins a new life like one that was emptied.
+    const isRestored = revision < mirror.revision && mirror.isOfLife(meta?.value);
+    if (meta === undefined || isRestored) await this.#beginLife(revision, meta);
+    for (;;) {
+      const read = await this.#readItems();
+      if (!mirror.wouldGoBack(read.items)) return mirror.replace(read.items, read.revision);
+      // Begun by a resolver that had not come as far as this one, or restored from an earlier life.
+      await this.#beginLife(
+        read.revision,
+        read.items.find(({ key }) => key === keys.meta),
+      );
+    }
+  }
+
+  async #readItems(): Promise<{ items: Item[]; revision: number }> {
+    const { gateway, keys } = this.#parts;
     // Hosts' values are large and few, all others small and many; all as of one revision. For each page etcd counts all keys that follow.
     const hosts = await gateway.range({ prefix: keys.hosts }, { pageSize: 64 });
     const { revision } = hosts;
     const small = { pageSize: 10_000, revision };
     const before = await gateway.range({ from: keys.prefix, to: keys.hosts }, small);
     const after = await gateway.range({ from: `${keys.hosts}\x7f`, to: `${keys.prefix}\x7f` }, small);
-    mirror.replace([...before.items, ...hosts.items, ...after.items], revision);
+    return { items: [...before.items, ...hosts.items, ...after.items], revision };
   }
 
-  /** The first resolver on an empty etcd says what is counted from: so that nothing goes back for those who saw another one here. */
-  async #beginLife(): Promise<void> {
+  /**
+   * The first resolver on an empty or restored etcd says what is counted from: so that nothing goes back for those who saw another one
+   * here. `known` is the meta that stands there; when it is another one by now, somebody else was first.
+   */
+  async #beginLife(revision: number, known: Item | undefined): Promise<void> {
     const { gateway, keys, mirror, wallClock, makeLife } = this.#parts;
-    const { revision, items } = await gateway.range({ key: keys.meta });
-    if (items.length > 0) return;
     const last = mirror.counters();
     const serial = Math.max(Math.floor(wallClock() / 1000), last.serial + 1);
     const revisionBase = last.revision === 0 ? 0 : Math.max(0, last.revision + 1 - revision);
     const meta: Meta = { life: makeLife(), serialBase: serial - revision, revisionBase };
     await gateway.txn({
-      compare: [{ key: keys.meta, is: "equal", createRevision: 0 }],
-      success: [{ kind: "put", key: keys.meta, value: encode(meta) }],
+      compare: [{ key: keys.meta, is: "equal", modRevision: known?.modRevision ?? 0 }],
+      success: [
+        { kind: "put", key: keys.meta, value: encode(meta) },
+        // The bases are above what was shown from this revision on: so there is something of it to count.
+        ...(last.serial === 0 ? [] : [{ kind: "put" as const, key: keys.mark, value: "" }]),
+      ],
     });
   }
 
   async #pause(): Promise<void> {
     await pause(retryMs, undefined, { signal: this.#parts.signal }).catch(() => undefined);
   }
+}
+
+/** History that was compacted between two pages is read anew from its end. */
+function isWorthRetrying(fault: unknown): boolean {
+  return fault instanceof BerthError && (fault.retryable || fault.code === "etcd-compacted");
 }

@@ -26,6 +26,8 @@ export interface WriterParts {
   holds: HoldKeeper;
   /** What this resolver calls itself in the turns it writes. */
   carrier: string;
+  /** Told of the revision of each mark that was written, once the mirror has it. */
+  marked(revision: number): Promise<void>;
 }
 
 /**
@@ -85,6 +87,7 @@ export async function removeHost(parts: WriterParts, hostId: string): Promise<bo
     success.push({ kind: "delete", keys: { key: keys.label(label) } });
   const { succeeded, revision } = await gateway.txn({ compare: sameHost(keys, hostId, judged), success });
   await mirror.until(() => (succeeded ? mirror.revision >= revision : isOutdated(mirror, hostId, judged)));
+  if (succeeded) await parts.marked(revision);
   return succeeded;
 }
 
@@ -156,6 +159,7 @@ async function putHead(
   const isToBeJudgedAnew = () =>
     isOutdated(mirror, hostId, judged.host) || labelRevision(mirror, hostLabel) !== judged.label;
   await mirror.until(() => (succeeded ? mirror.revision >= revision : isToBeJudgedAnew()));
+  if (succeeded) await parts.marked(revision);
   return succeeded;
 }
 

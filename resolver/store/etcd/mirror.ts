@@ -6,6 +6,7 @@ import type { RegistryParts } from "../../registry.ts";
 import type { TokenRecord } from "../../token-table.ts";
 import { followNews } from "./follow-news.ts";
 import { HeldHosts, type HostPlace } from "./held-hosts.ts";
+import { Lapses } from "./lapses.ts";
 import { type Keys, type Meta, type Place, placeOf } from "./layout.ts";
 import { setOrDelete } from "./maps.ts";
 import { unavailable } from "./unavailable.ts";
@@ -27,6 +28,8 @@ export interface News {
 export interface MirrorParts {
   keys: Keys;
   registry: RegistryParts;
+  /** Told when etcd turns out to be another one than before: what was said to it is worth nothing any more. */
+  onNewLife(): void;
   /** Told once of each token that was revoked or is gone. */
   onRevoked(tokenId: string): void;
   /** Aborts when `until` has waited long enough for our own watch. */
@@ -45,6 +48,7 @@ export class Mirror {
   /** The one of the mark. */
   markRevision = 0;
   readonly hosts: HeldHosts;
+  readonly lapses = new Lapses();
   readonly labels = new Map<string, { hostId: string; leaseId: string | undefined; modRevision: number }>();
   readonly tokens = new Map<string, { record: TokenRecord; modRevision: number }>();
   readonly #parts: MirrorParts;
@@ -67,20 +71,35 @@ export class Mirror {
     const { keys } = this.#parts;
     const meta = items.find(({ key }) => key === keys.meta)?.value;
     // An etcd that was emptied, or restored from an older backup, counts anew.
-    if (revision < this.revision || !this.isOfLife(meta))
-      this.#changedAt = this.#deletedAt = this.markRevision = this.revision = 0;
+    if (revision < this.revision || !this.isOfLife(meta)) this.#beginAnew();
     const present = new Set(items.map(({ key }) => key));
     const gone = this.#keysHeld().filter((key) => !present.has(key));
     const events: WatchEvent[] = [
-      // When they went is not known; the mark tells of it.
-      ...gone.map((key): WatchEvent => ({ kind: "delete", key, modRevision: 0 })),
+      // When they went is not known: here they go now, and the mark that is due then brings the other resolvers as far.
+      ...gone.map((key): WatchEvent => ({ kind: "delete", key, modRevision: revision })),
       // Chunks before the heads that list them.
       ...items
         .toSorted((a, b) => a.modRevision - b.modRevision)
         .map((item): WatchEvent => ({ kind: "put", item })),
     ];
     this.apply(events, revision);
-    this.#parts.registry.tables.setCounters(this.counters());
+    this.lapses.restart(this.markRevision);
+    this.#showCounters();
+  }
+
+  /** Whether what is shown would count from less with these items, which another life of etcd began with. */
+  wouldGoBack(items: Item[]): boolean {
+    const { keys } = this.#parts;
+    const meta = items.find(({ key }) => key === keys.meta)?.value;
+    if (meta === undefined || this.#metaText === undefined || this.isOfLife(meta)) return false;
+    try {
+      const counting = items.filter(({ key }) => isCounted(placeOf(keys, key)));
+      const changedAt = counting.reduce((last, { modRevision }) => Math.max(last, modRevision), 0);
+      return isBehind(countersOf(parseMeta(meta), changedAt), this.counters());
+    } catch {
+      // It is told when it is taken.
+      return false;
+    }
   }
 
   apply(events: WatchEvent[], revision: number): void {
@@ -97,7 +116,7 @@ export class Mirror {
     this.#changedAt = Math.max(this.#changedAt, news.changedAt);
     this.#deletedAt = Math.max(this.#deletedAt, news.deletedAt);
     if (news.hosts.size + news.turns.size + news.holds.size > 0) followNews(registry, this, news, log);
-    else if (news.changedAt > 0) registry.tables.setCounters(this.counters());
+    else if (news.changedAt > 0) this.#showCounters();
     for (const tokenId of news.revoked) onRevoked(tokenId);
     this.progress(revision);
   }
@@ -138,8 +157,7 @@ export class Mirror {
 
   /** Revision and SOA serial: the same on every resolver that has come as far, also on one that has just started. */
   counters(): Counters {
-    const { serialBase, revisionBase } = this.#meta;
-    return { revision: revisionBase + this.#changedAt, serial: serialBase + this.#changedAt };
+    return countersOf(this.#meta, this.#changedAt);
   }
 
   /** A key went, and nothing that is still there tells of it to a resolver that starts now. */
@@ -152,9 +170,24 @@ export class Mirror {
     return meta === this.#metaText;
   }
 
+  #beginAnew(): void {
+    const isFirst = this.#metaText === undefined;
+    this.#changedAt = this.#deletedAt = this.markRevision = this.revision = 0;
+    if (!isFirst) this.#parts.onNewLife();
+  }
+
+  /** Also whoever counts changes of names has to hear of a revision that brought none: what comes next may be of the same one. */
+  #showCounters(): void {
+    const { tables, onCommitted } = this.#parts.registry;
+    const counters = this.counters();
+    tables.setCounters(counters);
+    onCommitted?.({ revision: counters.revision, names: [], hosts: [] });
+  }
+
   #keysHeld(): string[] {
     const { keys } = this.#parts;
     return [
+      ...(this.markRevision === 0 ? [] : [keys.mark]),
       ...this.hosts.keysHeld(),
       ...[...this.labels.keys()].map(keys.label),
       ...[...this.#holdRevisions.keys()].map(keys.hold),
@@ -178,23 +211,25 @@ export class Mirror {
   #take(place: Place, event: WatchEvent, news: News): void {
     const modRevision = revisionOf(event);
     const item = event.kind === "put" ? event.item : undefined;
-    if (place.kind === "head" || place.kind === "hold" || place.kind === "mark") {
+    if (isCounted(place)) {
       news.changedAt = Math.max(news.changedAt, modRevision);
       if (item === undefined) news.deletedAt = Math.max(news.deletedAt, modRevision);
     }
     switch (place.kind) {
       case "meta":
         if (item === undefined) break;
-        this.#meta = parseMeta(item.value);
+        // First: also one that cannot be understood is what stands there, and reading it again does not mend it.
         this.#metaText = item.value;
+        this.#meta = parseMeta(item.value);
         break;
       case "mark":
-        this.markRevision = modRevision;
+        this.markRevision = item === undefined ? 0 : modRevision;
+        this.lapses.markedAt(modRevision);
         break;
       case "head":
       case "turn":
       case "chunk":
-        this.#takeOfHost(place, item, news);
+        this.#takeOfHost(place, item, modRevision, news);
         break;
       case "label":
         if (item === undefined) this.labels.delete(place.label);
@@ -209,10 +244,12 @@ export class Mirror {
     }
   }
 
-  #takeOfHost(place: HostPlace, item: Item | undefined, news: News): void {
+  #takeOfHost(place: HostPlace, item: Item | undefined, modRevision: number, news: News): void {
     // A part that was wanting may be this one.
     if (place.kind === "head" || this.hosts.isBroken(place.hostId)) news.hosts.add(place.hostId);
     else if (place.kind === "turn") news.turns.add(place.hostId);
+    const head = place.kind === "head" && item === undefined ? this.hosts.heads.get(place.hostId) : undefined;
+    if (head !== undefined) this.lapses.hostGone(place.hostId, head.host.hostLabel, modRevision);
     this.hosts.take(place, item);
   }
 
@@ -223,4 +260,17 @@ export class Mirror {
     const wasGood = before === undefined || before.revokedAt === null;
     if (wasGood && record?.revokedAt !== null) news.revoked.add(id);
   }
+}
+
+function countersOf({ serialBase, revisionBase }: Meta, changedAt: number): Counters {
+  return { revision: revisionBase + changedAt, serial: serialBase + changedAt };
+}
+
+function isBehind(one: Counters, other: Counters): boolean {
+  return one.revision < other.revision || one.serial < other.serial;
+}
+
+/** Revision and serial count changes of these. */
+function isCounted(place: Place | undefined): boolean {
+  return place?.kind === "head" || place?.kind === "hold" || place?.kind === "mark";
 }

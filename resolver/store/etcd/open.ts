@@ -21,12 +21,16 @@ import { Mirror } from "./mirror.ts";
 import { Pulse } from "./pulse.ts";
 import { EtcdStore } from "./store.ts";
 import { createEtcdTokenTable } from "./token-table.ts";
-import { mirrorLimitMs, unavailable } from "./unavailable.ts";
+import { standardMirrorLimitMs, unavailable } from "./unavailable.ts";
 
 export interface EtcdStoreOptions {
   settings: RegistrySettings;
   /** Milliseconds since 1970, from a clock that does not step. */
   now: () => number;
+  /** Milliseconds from a clock that nobody sets: tells whether this process stood still (performance.now). */
+  steadyNow?: () => number;
+  /** How long our own watch may lag behind what etcd has told us, in milliseconds (5,000). */
+  mirrorLimitMs?: number;
   /** The first part of every key. */
   root?: string;
   onCommitted?: (change: Change) => void;
@@ -88,6 +92,7 @@ export async function openEtcdStore(gateway: EtcdGateway, options: EtcdStoreOpti
 /** Everything there is, tied together; nothing runs yet. */
 function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSignal) {
   const { settings, now, log, watch, audit = { record: async () => undefined } } = options;
+  const { mirrorLimitMs = standardMirrorLimitMs, steadyNow = () => performance.now() } = options;
   const keys = keysFor(settings.zone, options.root);
   const carrier = randomBytes(6).toString("hex");
   // A third of what the same takes in maps.
@@ -132,6 +137,7 @@ function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSi
   const mirror: Mirror = new Mirror({
     keys,
     registry: registryParts,
+    onNewLife: leases.renewGeneration,
     onRevoked: (tokenId) => watch?.announce(tokenId),
     patience: () => AbortSignal.timeout(mirrorLimitMs),
     log,
@@ -147,7 +153,12 @@ function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSi
   const followerUntil = (signal: AbortSignal) =>
     new Follower({ gateway, keys, mirror, wallClock: now, makeLife, log, signal });
   const follower = followerUntil(closing);
-  const read = async () => follower.checkLife((await gateway.range({ key: keys.meta })).items[0]?.value);
+  const read = async () => {
+    // Before it is asked: etcd is never behind what it told of once, unless it was restored.
+    const known = mirror.revision;
+    const { revision, items } = await gateway.range({ key: keys.meta });
+    follower.checkLife(items[0]?.value, revision < known);
+  };
   const beat: Pulse = new Pulse({ ...pulse, read, onReturn: leases.grantFresh, log, signal: closing });
   const store = new EtcdStore({
     gateway,
@@ -160,7 +171,8 @@ function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSi
     holdsEndingBy: tables.holdsEndingBy,
     pulse: beat,
     carrier,
-    deeds: new DeedRecord(audit, now, log),
+    deeds: new DeedRecord(audit, Date.now, log),
+    steadyNow,
     log,
   });
   const refuseWhileAway = () => {

@@ -27,6 +27,7 @@ import type { EtcdGateway } from "./gateway.ts";
 import type { HoldKeeper } from "./hold-keeper.ts";
 import { HostQueue } from "./host-queue.ts";
 import { continueHost, removeHost, type WriterParts, writeHost } from "./host-writer.ts";
+import { Janitor } from "./janitor.ts";
 import type { Keys } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Pulse } from "./pulse.ts";
@@ -45,11 +46,15 @@ export interface EtcdStoreParts {
   pulse: Pick<Pulse, "isAway">;
   carrier: string;
   deeds: DeedRecord;
+  /** Milliseconds that pass whatever is done to the registry's clock. */
+  steadyNow: () => number;
   log: Log;
 }
 
 /** Another resolver wrote the same host in between: that often it is looked at anew. */
 const maxAttempts = 5;
+/** It is swept every second: after so long without, this process stood still, and its hosts could not renew. */
+const standstillMs = 5000;
 
 /**
  * BindingStore on etcd: a turn is judged by the mirror, written to etcd on condition that the mirror was right, and answered once the
@@ -60,10 +65,14 @@ export class EtcdStore implements BindingStore {
   readonly #parts: EtcdStoreParts;
   readonly #book: LeaseBook;
   readonly #queue = new HostQueue();
+  readonly #janitor: Janitor;
   #sweeping: Promise<void> | undefined;
+  #sweptAt: number;
 
   constructor(parts: EtcdStoreParts) {
     this.#parts = parts;
+    this.#janitor = new Janitor(parts);
+    this.#sweptAt = parts.steadyNow();
     this.#book = new LeaseBook(parts.registryParts);
   }
 
@@ -81,7 +90,7 @@ export class EtcdStore implements BindingStore {
 
   withdraw(hostId: string, turn?: Turn, access?: Access): Promise<WithdrawOutcome> {
     return this.#inTurn(hostId, async () => {
-      const { leases, deeds, holds } = this.#parts;
+      const { leases, deeds } = this.#parts;
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         const held = this.#judged.tables.host(hostId);
         const refused = turn === undefined ? undefined : refuseTurn(this.#judged, hostId, held, turn);
@@ -91,8 +100,7 @@ export class EtcdStore implements BindingStore {
         if (turn !== undefined) leases.set(hostId, { expiresAt: 0, ...turn });
         leases.end(hostId);
         await deeds.hostGone(access ?? null, hostId, held.hostLabel);
-        await holds.flush();
-        await this.#mark();
+        await this.#janitor.tidyIfPossible();
         return { kind: "withdrawn" };
       }
       throw contested("a host");
@@ -121,8 +129,7 @@ export class EtcdStore implements BindingStore {
         if (outcome.kind !== "released" || hold === undefined) return outcome;
         if (!(await holds.free(name))) continue;
         if (access !== undefined) await deeds.release(access, name, hold.owner);
-        await holds.flush();
-        await this.#mark();
+        await this.#janitor.tidyIfPossible();
         return outcome;
       }
       throw contested("a name");
@@ -139,9 +146,14 @@ export class EtcdStore implements BindingStore {
     return this.#parts.pulse.isAway ? { ...view, stale: true } : view;
   }
 
-  /** A link's ping: the lease is prolonged here at once and in etcd as soon as it answers. */
+  /**
+   * A link's ping: the lease is prolonged here at once and in etcd right after. Throws while etcd does not answer: this resolver may be the
+   * only one that is cut off, and who stays with it is lost to the others. False: another one, or a push, has to say how it goes on.
+   */
   touch(hostId: string, epoch: number): boolean {
     const { registry, log } = this.#parts;
+    this.#refuseWhileAway();
+    this.#spareAfterStandstill();
     // Another resolver's to judge: an HTTP renewal takes it over.
     if (!this.#isCarried(hostId) || !registry.touch(hostId, epoch)) return false;
     this.#keepAlive(hostId).catch((fault: unknown) =>
@@ -155,6 +167,8 @@ export class EtcdStore implements BindingStore {
    * during another one joins it.
    */
   sweep(): Promise<void> {
+    this.#spareAfterStandstill();
+    this.#sweptAt = this.#parts.steadyNow();
     if (this.#parts.pulse.isAway) return Promise.resolve();
     this.#sweeping ??= guarded(() => this.#sweepOnce()).finally(() => {
       this.#sweeping = undefined;
@@ -163,7 +177,7 @@ export class EtcdStore implements BindingStore {
   }
 
   async #sweepOnce(): Promise<void> {
-    const { leases, holds, holdsEndingBy } = this.#parts;
+    const { leases, holdsEndingBy } = this.#parts;
     const ended = holdsEndingBy(this.#judged.now());
     if (ended.length > 0) {
       applyStep(this.#judged, (draft) => {
@@ -171,8 +185,15 @@ export class EtcdStore implements BindingStore {
       });
     }
     for (const hostId of leases.dueBy(this.#judged.now())) await this.#lapse(hostId);
-    await holds.flush();
-    await this.#mark();
+    await this.#janitor.tidy();
+  }
+
+  /** Nobody was heard meanwhile, in time or not. Who does not come now either lapses one lease later, by etcd at the latest. */
+  #spareAfterStandstill(): void {
+    const { steadyNow, leases } = this.#parts;
+    if (steadyNow() - this.#sweptAt <= standstillMs) return;
+    this.#sweptAt = steadyNow();
+    leases.grantFresh();
   }
 
   /** A request that is under way came in time: it decides. */
@@ -180,6 +201,8 @@ export class EtcdStore implements BindingStore {
     const { leases, deeds } = this.#parts;
     if (this.#queue.isBusy(hostId)) return;
     await this.#queue.run(hostId, async () => {
+      // Others were ended before it, and it may have renewed meanwhile.
+      if (!this.#book.isOver(hostId)) return;
       const label = this.#judged.tables.host(hostId)?.hostLabel ?? "";
       if (!(await removeHost(this.#writer, hostId))) return;
       leases.end(hostId);
@@ -193,21 +216,21 @@ export class EtcdStore implements BindingStore {
 
   get #writer(): WriterParts {
     const { gateway, keys, mirror, registryParts, holds, carrier } = this.#parts;
-    return { gateway, keys, mirror, registry: registryParts, holds, carrier };
+    const marked = (revision: number) => this.#janitor.recordLapses(revision);
+    return { gateway, keys, mirror, registry: registryParts, holds, carrier, marked };
   }
 
   #carryOut(hostId: string, access: Access, judge: () => Plan | TurnOutcome): Promise<TurnOutcome> {
     return this.#inTurn(hostId, async () => {
-      const { deeds, holds } = this.#parts;
+      const { deeds } = this.#parts;
       const { tables } = this.#judged;
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         const plan = judge();
         if ("kind" in plan) return plan;
         const before = plan.writes === "set" ? tables.claimsOfHost(hostId) : [];
         if (!(await this.#write(plan))) continue;
-        this.#book.prolong(plan.host, plan.turn);
-        await holds.flush();
-        await this.#mark();
+        this.#book.prolong(plan.host, { ...plan.turn, goodUntil: access.expiresAt });
+        await this.#janitor.tidyIfPossible();
         const reply = replyTo(tables, hostId);
         if (plan.writes === "set") {
           const effect = effectOf(before, tables.claimsOfHost(hostId));
@@ -246,17 +269,6 @@ export class EtcdStore implements BindingStore {
     if ((await gateway.keepLeaseAlive(leaseId)) !== undefined) return isOn();
     await mirror.until(() => !isOn());
     return false;
-  }
-
-  /** Of several resolvers that see keys go, one leaves the mark; the others find it made. */
-  async #mark(): Promise<void> {
-    const { gateway, keys, mirror } = this.#parts;
-    if (!mirror.lacksMark) return;
-    const { succeeded, revision } = await gateway.txn({
-      compare: [{ key: keys.mark, is: "equal", modRevision: mirror.markRevision }],
-      success: [{ kind: "put", key: keys.mark, value: "" }],
-    });
-    if (succeeded) await mirror.until(() => mirror.revision >= revision);
   }
 
   async #inTurn<T>(hostId: string, step: () => Promise<T>): Promise<T> {

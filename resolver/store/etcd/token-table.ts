@@ -1,4 +1,4 @@
-import type { AuditLog } from "../../audit.ts";
+import type { AuditLog, NewAuditEntry } from "../../audit.ts";
 import { byAge, isForgotten, type TokenRecord, type TokenTable } from "../../token-table.ts";
 import type { EtcdGateway } from "./gateway.ts";
 import { batchSize, type Keys } from "./layout.ts";
@@ -26,15 +26,22 @@ export function createEtcdTokenTable(parts: TokenTableParts): TokenTable {
   const { gateway, keys, mirror, audit, refuseWhileAway } = parts;
 
   /** False when the token is another one than the mirror says. */
-  async function write(record: TokenRecord, besides: Operation[] = []): Promise<boolean> {
+  async function write(
+    record: TokenRecord,
+    entry: NewAuditEntry,
+    besides: Operation[] = [],
+  ): Promise<boolean> {
     const key = keys.token(record.id);
     const modRevision = mirror.tokens.get(record.id)?.modRevision ?? 0;
-    const { succeeded, revision } = await gateway.txn({
-      compare: [{ key, is: "equal", modRevision }],
-      success: [{ kind: "put", key, value: encode(record) }, ...besides],
-    });
+    const change = {
+      compare: [{ key, is: "equal" as const, modRevision }],
+      success: [{ kind: "put" as const, key, value: encode(record) }, ...besides],
+    };
+    const { succeeded, revision } = await guarded(() => gateway.txn(change));
+    // It is done, whether or not our own watch tells of it in time.
+    if (succeeded) await audit.record([entry]);
     const isOutdated = () => (mirror.tokens.get(record.id)?.modRevision ?? 0) !== modRevision;
-    await mirror.until(succeeded ? () => mirror.revision >= revision : isOutdated);
+    await guarded(() => mirror.until(succeeded ? () => mirror.revision >= revision : isOutdated));
     return succeeded;
   }
 
@@ -50,10 +57,8 @@ export function createEtcdTokenTable(parts: TokenTableParts): TokenTable {
     list: async () => [...mirror.tokens.values()].map(({ record }) => record).toSorted(byAge),
     async put(record, entry) {
       refuseWhileAway();
-      await guarded(async () => {
-        if (!(await write(record, removalsBefore(record.createdAt)))) throw contested(`token ${record.id}`);
-      });
-      await audit.record([entry]);
+      const isDone = await write(record, entry, removalsBefore(record.createdAt));
+      if (!isDone) throw contested(`token ${record.id}`);
     },
     async revoke(id, now, entry) {
       refuseWhileAway();
@@ -61,9 +66,7 @@ export function createEtcdTokenTable(parts: TokenTableParts): TokenTable {
         const known = mirror.tokens.get(id)?.record;
         if (known === undefined) return false;
         if (known.revokedAt !== null) return true;
-        if (!(await guarded(() => write({ ...known, revokedAt: now })))) continue;
-        await audit.record([entry]);
-        return true;
+        if (await write({ ...known, revokedAt: now }, entry)) return true;
       }
       throw contested(`token ${id}`);
     },

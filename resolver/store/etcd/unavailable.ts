@@ -1,7 +1,7 @@
 import { BerthError } from "../../../shared/errors.ts";
 
 /** How long our own watch may lag behind what etcd has told us. */
-export const mirrorLimitMs = 5000;
+export const standardMirrorLimitMs = 5000;
 
 /** What a write is told while etcd cannot take it. */
 export function unavailable(cause?: unknown): BerthError {

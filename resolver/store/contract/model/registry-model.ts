@@ -110,8 +110,10 @@ export class RegistryModel implements ModelState {
     const { hostId, access, body } = request;
     if (!this.#isOfThisLife(body)) return { kind: "unknown-generation" };
     const { hosts } = access.scope;
-    const isAllowed = hosts.length === 0 || hosts.includes(hostId) || label === undefined;
-    if (!isAllowed && !hosts.includes(label)) return { kind: "host-not-allowed" };
+    // Of 52 characters are ids, and nobody is who it only says it is.
+    const named = hosts.map((host) => (host.length === 52 ? host === hostId : host === label));
+    const isAllowed = hosts.length === 0 || label === undefined || named.includes(true);
+    if (!isAllowed) return { kind: "host-not-allowed" };
     return this.#superseded(hostId, body);
   }
 
@@ -130,11 +132,18 @@ export class RegistryModel implements ModelState {
   #take({ hostId, access }: { hostId: string; access: Access }, push: Push): Verdict {
     const lease = leaseFor(push.lease, access);
     const old = this.hosts.get(hostId);
+    if (old?.token.tokenId !== access.tokenId && this.#isFull(access)) return { kind: "host-not-allowed" };
     const isSame = old?.digest === push.digest && old.lease === lease && isSameToken(old.token, access);
     if (!isSame) this.#change(() => this.#replace(hostId, access, push, lease), hostId);
     const host = this.hosts.get(hostId);
     if (host !== undefined) this.#heard(host, push);
     return { kind: "accepted" };
+  }
+
+  /** A limited token has as many hosts as bindings, however few those declare. */
+  #isFull({ tokenId, scope }: Access): boolean {
+    const hosts = [...this.hosts.values()].filter(({ token }) => token.tokenId === tokenId);
+    return hosts.length >= (scope.maxBindings ?? Number.POSITIVE_INFINITY);
   }
 
   #takeDelta({ hostId, access, body }: ModelRequest & { kind: "delta" }): Verdict {
@@ -260,7 +269,7 @@ export class RegistryModel implements ModelState {
 }
 
 function leaseFor(asked: number, { scope }: Access): number {
-  return Math.min(Math.max(asked, 5), 3600, scope.maxLease ?? 3600);
+  return Math.max(5, Math.min(asked, 3600, scope.maxLease ?? 3600));
 }
 
 function isSameRight(a: Access, b: Access): boolean {

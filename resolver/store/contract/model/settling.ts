@@ -98,7 +98,8 @@ function holdersAmong(state: ModelState, fit: ModelWish[], hold: ModelHold, fact
   // A holder that comes by another rule does not lose its name to who waited for it.
   const serving = own.filter(hasServed);
   if (own.length > 0) return serving.length > 0 ? serving : own.slice(0, 1);
-  // Who alone served it until now takes it along to the owner it has from now on.
+  // Who alone served it until now takes it along to the owner it has from now on; not what its old owner is to find again.
+  if (state.now - hold.since >= lifeMs && hold.owner !== "operator") return [];
   const { defector } = facts;
   const isDefectors = defector !== undefined && defector.owner === hold.owner;
   return fit.filter((wish) => isDefectors && wish.host.hostId === defector.hostId && hasServed(wish));

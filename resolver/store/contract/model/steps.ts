@@ -46,7 +46,7 @@ export function histories(length: number, isPatient: boolean): fc.Arbitrary<Step
     tokens: fc.oneof(
       fc.subarray([...tokenNames], { minLength: 1, maxLength: 3 }),
       // Room is where one claim's fate hangs on all others: half of the histories are about it.
-      fc.constantFrom<TokenName[]>(["small"], ["small", "plain"], ["small", "narrow"], ["small", "brief"]),
+      fc.constantFrom<TokenName[]>(["small"], ["small", "plain"], ["small", "tiny"], ["small", "brief"]),
     ),
   });
   return focus.chain((about) => fc.array(stepsAbout(about, isPatient), { maxLength: length, size: "max" }));

@@ -1,7 +1,7 @@
 import type { Address } from "../../../../shared/address.ts";
 import type { Binding, Declared } from "../../../../shared/binding.ts";
 import { hostsApex } from "../../../../shared/reserved.ts";
-import type { Access } from "../../../access.ts";
+import { type Access, bootstrapAccess } from "../../../access.ts";
 import { binding, ip, tokenOf, zone } from "../builders.ts";
 
 /** The small world the histories play in: so few hosts, tokens and names that they meet all the time. */
@@ -13,17 +13,19 @@ export const lettersOfHosts = ["Q", "B", "C"] as const;
 
 export const labels = ["nas", "pi"] as const;
 
-export const tokenNames = ["plain", "twin", "narrow", "small", "brief"] as const;
+export const tokenNames = ["plain", "twin", "narrow", "small", "tiny", "brief", "bootstrap"] as const;
 export type TokenName = (typeof tokenNames)[number];
 
-/** Three owners. `plain` and `twin` stand for the same rights; the others are bounded, each in one way. */
+/** Four owners. `plain` and `twin` stand for the same rights, `bootstrap` is the token file's; the others are bounded, each in one way. */
 export function tokensIn(pace: Pace): Record<TokenName, Access> {
   return {
     plain: tokenOf("team-a", {}, "plain"),
     twin: tokenOf("team-a", {}, "twin"),
     narrow: tokenOf("team-b", { names: ["*.shop", "postgres"], hosts: ["nas", hostIds[2]] }, "narrow"),
     small: tokenOf("team-c", { maxBindings: 3 }, "small"),
+    tiny: tokenOf("team-c", { maxBindings: 1 }, "tiny"),
     brief: tokenOf("team-c", { maxLease: 10 * pace.second }, "brief"),
+    bootstrap: bootstrapAccess("agent"),
   };
 }
 
