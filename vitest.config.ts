@@ -3,6 +3,15 @@ import { defineConfig } from "vitest/config";
 
 const rooms = "{shared,agent,resolver,socks-proxy,cli,bench,test}";
 
+/** They start processes, or look at thousands of cases: a part of every whole run, but not of the quick check. */
+const slow = [
+  "cli/{launcher,admin-commands}.test.ts",
+  "agent/{agent-lock,lease-keeper-wire}.test.ts",
+  "socks-proxy/{hostile-clients,relay}.test.ts",
+  "shared/{dns/hostile,changes-client}.test.ts",
+  "resolver/{node,store/sqlite-faults}.test.ts",
+];
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/summary-reporter.ts"],
@@ -11,9 +20,10 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [`${rooms}/**/*.test.ts`],
-          exclude: ["test/whole-path/**", "test/testbed/**", "**/*.worker.test.ts"],
+          exclude: ["test/whole-path/**", "test/testbed/**", "**/*.worker.test.ts", ...slow],
         },
       },
+      { test: { name: "slow", include: slow } },
       {
         // In workerd itself, on its real Durable Object storage and a local Workers KV.
         plugins: [
