@@ -3,13 +3,13 @@ import { checkAdvertised, siteAddresses } from "./addresses.ts";
 import { lockStateDirectory } from "./agent-lock.ts";
 import { systemClock } from "./clock.ts";
 import type { AgentConfig } from "./config.ts";
-import { createDockerEngine } from "./docker.ts";
+import { createDockerEngine } from "./engine/docker.ts";
 import { hostIdOf, hostSigner, loadHostKey, readHostKey } from "./host-key.ts";
-import { openLink } from "./link.ts";
+import { openLink } from "./lease/link.ts";
+import { withdraw } from "./lease/withdraw.ts";
 import { makePrivateDirectory } from "./private-file.ts";
 import { Reconciler } from "./reconcile.ts";
 import { readToken } from "./token-file.ts";
-import { withdraw } from "./withdraw.ts";
 
 export interface AgentMeans {
   /** Trusts the resolver's certificate. */

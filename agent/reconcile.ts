@@ -4,10 +4,10 @@ import type { Log } from "../shared/log.ts";
 import type { Name } from "../shared/name.ts";
 import { backoffMs, soon } from "./backoff.ts";
 import { type Clock, sleep } from "./clock.ts";
-import type { Engine } from "./engine.ts";
-import { declaredFrom } from "./engine-view.ts";
-import { EngineWatch } from "./engine-watch.ts";
-import { LeaseKeeper, type LeaseKeeperOptions } from "./lease-keeper.ts";
+import type { Engine } from "./engine/engine.ts";
+import { declaredFrom } from "./engine/engine-view.ts";
+import { EngineWatch } from "./engine/engine-watch.ts";
+import { LeaseKeeper, type LeaseKeeperOptions } from "./lease/lease-keeper.ts";
 import { Outage } from "./outage.ts";
 import type { SiteAddresses } from "./site.ts";
 

@@ -23,8 +23,8 @@ const allowed: Record<Room, { rooms: Room[]; packages: string[] }> = {
 const doors: Record<string, string[]> = {
   "dns-packet": ["shared/dns/message.ts"],
   "node:buffer": ["shared/dns/message.ts"],
-  dockerode: ["agent/docker.ts", "cli/local-engine.ts", "cli/samples.ts"],
-  ws: ["agent/link.ts", "resolver/serve/link.ts", "resolver/serve/links.ts"],
+  dockerode: ["agent/engine/docker.ts", "cli/local-engine.ts", "cli/samples.ts"],
+  ws: ["agent/lease/link.ts", "resolver/serve/link.ts", "resolver/serve/links.ts"],
   "cloudflare:workers": ["resolver/store/durable-object.ts"],
   "@peculiar/x509": ["resolver/serve/authority.ts"],
   "@hono/node-server": ["resolver/serve/listen.ts"],
@@ -38,7 +38,8 @@ const edges: Record<Room, RegExp> = {
   shared: /^shared\/dns\/message\.ts$/,
   resolver:
     /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
-  agent: /^agent\/(addresses|agent-lock|clock|config|docker|host-key|link|main|private-file|token-file)\.ts$/,
+  agent:
+    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/docker|lease\/link)\.ts$/,
   "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup|token-file)\.ts$/,
   cli: /^cli\//,
 };

@@ -1,6 +1,6 @@
 import type { Address } from "../../shared/address.ts";
 import type { Name } from "../../shared/name.ts";
-import type { ContainerFacts, PublishedPort } from "../facts.ts";
+import type { ContainerFacts, PublishedPort } from "../engine/facts.ts";
 import type { Site } from "../site.ts";
 
 export const zone = "berth.internal." as Name;

@@ -1,5 +1,5 @@
 import { BerthError } from "../../shared/errors.ts";
-import type { ContainerSummary, Engine, EngineInspect, Watch } from "../engine.ts";
+import type { ContainerSummary, Engine, EngineInspect, Watch } from "../engine/engine.ts";
 import { type InspectParts, inspectOf } from "./builders.ts";
 
 /** An engine that does what a test tells it, faults and silences included. */

@@ -1,4 +1,4 @@
-import type { Link, LinkEvents, LinkRequest, OpenLink } from "../renewal-link.ts";
+import type { Link, LinkEvents, LinkRequest, OpenLink } from "../lease/renewal-link.ts";
 import { type FakeResolver, statusOf } from "./fake-resolver.ts";
 
 /** One link as the resolver sees it. */

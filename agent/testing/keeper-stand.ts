@@ -1,6 +1,6 @@
 import type { Declared } from "../../shared/binding.ts";
-import { bindingsFromContainers } from "../bindings.ts";
-import { LeaseKeeper, type LeaseKeeperOptions } from "../lease-keeper.ts";
+import { bindingsFromContainers } from "../declare/bindings.ts";
+import { LeaseKeeper, type LeaseKeeperOptions } from "../lease/lease-keeper.ts";
 import { containerOf, siteOf } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeLinks } from "./fake-links.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { systemClock } from "../../agent/clock.ts";
-import { LeaseKeeper } from "../../agent/lease-keeper.ts";
-import { openLink } from "../../agent/link.ts";
-import type { OpenLink } from "../../agent/renewal-link.ts";
+import { LeaseKeeper } from "../../agent/lease/lease-keeper.ts";
+import { openLink } from "../../agent/lease/link.ts";
+import type { OpenLink } from "../../agent/lease/renewal-link.ts";
 import { binding, ip } from "../../resolver/store/contract/builders.ts";
 import { hostIdFor } from "../../resolver/testing/app.ts";
 import { type FeedEvent, followChanges } from "../../shared/changes-client.ts";

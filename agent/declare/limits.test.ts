@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest";
+
+import { declaredSchema, type Problem } from "../../shared/binding.ts";
+import { afterRead, declaredFrom } from "../engine/engine-view.ts";
+import type { ContainerFacts } from "../engine/facts.ts";
+import { problemOf } from "../problem.ts";
+import { containerOf, portOf, siteOf } from "../testing/builders.ts";
+import { problemsWithinLimits } from "./limits.ts";
+
+function declaredOf(containers: ContainerFacts[]) {
+  const found = declaredFrom(afterRead({ containers, problems: [] }, 0, false), siteOf(), 1, 60_000);
+  if (found === undefined) throw new Error("nothing is declared");
+  // Past a limit the resolver would refuse the whole set.
+  declaredSchema.parse(found.declared);
+  const { bindings, problems } = found.declared;
+  return { containers: new Set(bindings.map(({ container }) => container)), bindings, problems };
+}
+
+function portsOf(count: number) {
+  return Array.from({ length: count }, (_, index) => portOf(1000 + index));
+}
+
+function tooMany(container: string, message: RegExp) {
+  return { container, code: "too-many", message: expect.stringMatching(message) };
+}
+
+/** With its own name and its name below the host: two bindings for each port. */
+const sized = (name: string, bindings: number) => containerOf(name, { ports: portsOf(bindings / 2) });
+
+describe("bindings", () => {
+  test("one container's label of 21,000 names takes no name from the others", () => {
+    const names = Array.from({ length: 21_000 }, (_, index) => `a${index}`).join();
+    const { containers, bindings, problems } = declaredOf([
+      containerOf("greedy", { labels: { "berth.name": names } }),
+      containerOf("zoo"),
+    ]);
+    expect(containers).toEqual(new Set(["greedy", "zoo"]));
+    expect(bindings.filter(({ rule }) => rule === "label")).toHaveLength(64);
+    expect(problems).toEqual([tooMany("greedy", /lists 21000 names.*may have 64/)]);
+  });
+
+  test("a container over 2,000 is not declared, told why, and takes no name from another", () => {
+    const { containers, problems } = declaredOf([sized("a-1", 2_002), sized("a.1", 2_000)]);
+    expect(containers).toEqual(new Set(["a.1"]));
+    expect(problems).toEqual([
+      tooMany("a-1", /2 names at 1001 .* 2002 bindings.*may have 2000; publish fewer/),
+    ]);
+  });
+
+  test("a host over 20,000 leaves out the largest, one by one, whatever their names", () => {
+    const large = Array.from({ length: 12 }, (_, index) => sized(`a${index + 10}`, 2_000 - 2 * index));
+    const small = Array.from({ length: 50 }, (_, index) => sized(`z${index + 10}`, 2));
+    const { containers, bindings, problems } = declaredOf([...large, ...small]);
+    expect(bindings).toHaveLength(23_868 + 100 - 2_000 - 1_998);
+    expect(problems).toEqual(
+      ["a10", "a11"].map((name) => tooMany(name, /more than 20000.*largest.*publish fewer/)),
+    );
+    expect(containers.size).toBe(60);
+  });
+
+  test("of equal ones the later is left out; a full host is not over its limit", () => {
+    const full = Array.from({ length: 10 }, (_, index) => sized(`a${index}`, 2_000));
+    expect(declaredOf(full)).toMatchObject({ bindings: { length: 20_000 }, problems: [] });
+    expect(declaredOf([...full, sized("b", 2_000)].toReversed()).problems).toEqual([tooMany("b", /20000/)]);
+  });
+});
+
+describe("problems", () => {
+  const problemsOf = (container: string, count: number): Problem[] =>
+    Array.from({ length: count }, (_, index) => problemOf(container, "bad-label", `fault ${index + 1000}`));
+
+  test("twenty of one container are all shown", () => {
+    const problems = problemsOf("a", 20);
+    expect(problemsWithinLimits(problems.toReversed())).toEqual(problems);
+  });
+
+  test("the others of one container are counted, and do not hide that it is left out", () => {
+    const left = problemOf("a", "too-many", "it is not declared");
+    const shown = problemsWithinLimits([...problemsOf("a", 1_500), ...problemsOf("b", 1), left]);
+    expect(shown.filter(({ container }) => container === "b")).toHaveLength(1);
+    expect(shown).toContainEqual(left);
+    expect(shown).toContainEqual(tooMany("a", /^1481 more problems/));
+    expect(shown).toHaveLength(20 + 1 + 1);
+  });
+
+  test("over the host's limit, every container's first stays, and the rest is counted", () => {
+    const many = Array.from({ length: 60 }, (_, index) => problemsOf(`a${index + 10}`, 30));
+    const few = Array.from({ length: 400 }, (_, index) => problemsOf(`z${index + 100}`, 1));
+    const shown = problemsWithinLimits([...many, ...few].flat());
+    expect(shown).toHaveLength(1_000);
+    expect(new Set(shown.map(({ container }) => container)).size).toBe(60 + 400 + 1);
+    expect(shown[0]).toEqual(tooMany("", /has 2200 problems, and 999 are shown/));
+  });
+});
