@@ -2,32 +2,82 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, test } from "vitest";
 
 import { type Address, familyOf } from "../shared/address.ts";
-import { checkAdvertised, siteAddresses } from "./addresses.ts";
+import { addressesOfHost, checkAdvertised, siteAddresses } from "./addresses.ts";
 
 const hasIpv6Loopback = Object.values(networkInterfaces())
   .flat()
   .some((entry) => entry?.address === "::1");
 
+const unasked = async (): Promise<Address> => {
+  throw new Error("nobody asked for what the resolver sees");
+};
+
+describe("behind NAT", () => {
+  test("the address the resolver saw is advertised, and nothing of this machine's own", async () => {
+    const asked: string[] = [];
+    const observe = async (url: string): Promise<Address> => {
+      asked.push(url);
+      return "203.0.113.7" as Address;
+    };
+    expect(await siteAddresses("https://192.0.2.1:8053", "observed", observe)).toEqual({
+      addresses: ["203.0.113.7"],
+      local: false,
+    });
+    expect(asked).toEqual(["https://192.0.2.1:8053"]);
+  });
+
+  test("a resolver that saw loopback is on this machine", async () => {
+    const observe = async (): Promise<Address> => "127.0.0.1" as Address;
+    expect(await siteAddresses("https://localhost", "observed", observe)).toMatchObject({ local: true });
+  });
+
+  test("no address is better than a wrong one", async () => {
+    const observe = async (): Promise<Address> => {
+      throw new Error("unreachable");
+    };
+    await expect(siteAddresses("https://192.0.2.1", "observed", observe)).rejects.toThrow("unreachable");
+  });
+});
+
+describe("an engine on another machine", () => {
+  test("its published ports are open where its hostname leads", async () => {
+    expect(await addressesOfHost("10.1.2.3")).toEqual({ addresses: ["10.1.2.3"], local: false });
+  });
+
+  test("a hostname without addresses names the option to mend", async () => {
+    await expect(addressesOfHost("nowhere.invalid")).rejects.toMatchObject({
+      code: "no-address",
+      message: expect.stringContaining("--engine"),
+    });
+  });
+});
+
 describe("a resolver on loopback", () => {
   test.each(["https://127.0.0.1:8053", "https://localhost:8053", "https://127.0.1.1"])("%s", async (url) => {
     const addresses = hasIpv6Loopback ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
-    expect(await siteAddresses(url, [])).toEqual({ addresses, local: true });
+    expect(await siteAddresses(url, [], unasked)).toEqual({ addresses, local: true });
   });
   test("what is advertised by hand is taken", async () => {
     const given = ["10.0.0.5"] as Address[];
-    expect(await siteAddresses("https://127.0.0.1:8053", given)).toEqual({ addresses: given, local: false });
+    expect(await siteAddresses("https://127.0.0.1:8053", given, unasked)).toEqual({
+      addresses: given,
+      local: false,
+    });
     const loopback = ["127.0.0.1", "::1"] as Address[];
-    expect(await siteAddresses("https://localhost", loopback)).toEqual({ addresses: loopback, local: true });
+    expect(await siteAddresses("https://localhost", loopback, unasked)).toEqual({
+      addresses: loopback,
+      local: true,
+    });
   });
   test("is local exactly when all addresses are loopback ones", async () => {
     const mixture = ["10.0.0.5", "::1"] as Address[];
-    expect(await siteAddresses("https://localhost", mixture)).toMatchObject({ local: false });
+    expect(await siteAddresses("https://localhost", mixture, unasked)).toMatchObject({ local: false });
   });
 });
 
 test("a resolver elsewhere: an own address of that family, never a loopback or link-local one; or a clear fault", async () => {
   // RFC 5737's TEST-NET-1: nothing is sent to it.
-  const found = await siteAddresses("https://192.0.2.1:8053", []).catch((fault: Error) => fault);
+  const found = await siteAddresses("https://192.0.2.1:8053", [], unasked).catch((fault: Error) => fault);
   if (found instanceof Error) {
     expect(found.message).toMatch(/--advertise/);
     return;
@@ -38,7 +88,7 @@ test("a resolver elsewhere: an own address of that family, never a loopback or l
 });
 
 test("a resolver whose name leads nowhere is a fault that waiting may mend", async () => {
-  await expect(siteAddresses("https://nowhere.invalid", [])).rejects.toMatchObject({
+  await expect(siteAddresses("https://nowhere.invalid", [], unasked)).rejects.toMatchObject({
     code: "no-address",
     retryable: true,
     message: expect.stringMatching(/"nowhere\.invalid".*--resolver/),

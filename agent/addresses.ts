@@ -8,17 +8,25 @@ import type { SiteAddresses } from "./site.ts";
 /** getaddrinfo waits for a dead DNS server as long as its own settings say, up to half a minute. */
 const lookupLimitMs = 5_000;
 
+/** What `--advertise` asks for; an empty list: the addresses the kernel chooses. `observed`: the one the resolver sees, through NAT. */
+export type Advertise = readonly Address[] | "observed";
+
 /**
- * The addresses this host advertises: the given ones, else those the kernel would reach the resolver from. Throws a BerthError
- * `no-address` when there is none. Cheap enough to ask at every resync: addresses change by DHCP.
+ * The addresses this host advertises: the given ones, the one `observe` tells, else those the kernel would reach the resolver from. Throws
+ * a BerthError `no-address` when there is none. Cheap enough to ask at every resync: addresses change by DHCP.
  */
 export async function siteAddresses(
   resolverUrl: string,
-  advertise: readonly Address[],
+  advertise: Advertise,
+  observe: (resolverUrl: string) => Promise<Address>,
 ): Promise<SiteAddresses> {
+  if (advertise === "observed") return siteAt([await observe(resolverUrl)]);
   if (advertise.length > 0) return siteAt(advertise);
   const { hostname, port } = new URL(resolverUrl);
-  const towards = await addressesOf(hostname);
+  const towards = await addressesOf(
+    hostname,
+    `the resolver's host "${hostname}" has no address; check --resolver, or name this host's addresses with --advertise`,
+  );
   const sources: Address[] = [];
   for (const family of [4, 6] as const) {
     const address = towards.find((candidate) => familyOf(candidate) === family);
@@ -32,6 +40,15 @@ export async function siteAddresses(
   throw new BerthError("no-address", message, { who: hostname, retryable: true });
 }
 
+/** Where another machine's published ports are open. Throws as `siteAddresses` does. */
+export async function addressesOfHost(hostname: string): Promise<SiteAddresses> {
+  const found = await addressesOf(
+    hostname,
+    `the engine's host "${hostname}" has no address; check --engine, or name its addresses with advertise=`,
+  );
+  return siteAt([...new Set(found)]);
+}
+
 /** The resolver refuses a host that says otherwise. */
 function siteAt(addresses: readonly Address[]): SiteAddresses {
   return { addresses, local: addresses.every(isLoopback) };
@@ -41,23 +58,22 @@ function siteAt(addresses: readonly Address[]): SiteAddresses {
  * Others cannot connect to a loopback address; it is right only where everything, the resolver too, is on one machine. So resolvers that
  * stand for each other are all on this machine, or none is: what is right to advertise must not depend on which one is asked.
  */
-export function checkAdvertised(resolverUrls: readonly string[], advertise: readonly Address[]): void {
+export function checkAdvertised(resolverUrls: readonly string[], advertise: Advertise): void {
   const local = resolverUrls.find((url) => isLoopbackHost(new URL(url).hostname));
   const remote = resolverUrls.find((url) => !isLoopbackHost(new URL(url).hostname));
   if (local !== undefined && remote !== undefined) {
     const message = `--resolver: ${local} is on this machine and ${remote} on another one, and this host would advertise other addresses to each; name this machine's resolver as other machines do`;
     throw new BerthError("bad-config", message);
   }
-  const loopback = advertise.find(isLoopback);
+  const loopback = advertise === "observed" ? undefined : advertise.find(isLoopback);
   if (loopback === undefined || remote === undefined) return;
   const message = `--advertise: ${loopback} means every machine itself, and the resolver is on another one; name an address others can reach`;
   throw new BerthError("bad-config", message);
 }
 
-async function addressesOf(hostname: string): Promise<Address[]> {
+async function addressesOf(hostname: string, message: string): Promise<Address[]> {
   const literal = parseAddress(hostname.replace(/^\[|\]$/g, ""));
   if (literal !== undefined) return [literal];
-  const message = `the resolver's host "${hostname}" has no address; check --resolver, or name this host's addresses with --advertise`;
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<never>((_, reject) => {

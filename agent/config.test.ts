@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { readConfig } from "../shared/config.ts";
 import { agentOptions } from "./config.ts";
+import { parseNameTemplate } from "./declare/name-template.ts";
 
 const required = { tokenFile: "/t", stateDir: "/s", hostLabel: "alpha" };
 const read = (flags: Record<string, string> = {}) => readConfig(agentOptions, { ...required, ...flags }, {});
@@ -9,15 +10,31 @@ const read = (flags: Record<string, string> = {}) => readConfig(agentOptions, { 
 beforeEach(() => vi.stubEnv("DOCKER_HOST", ""));
 afterEach(() => vi.unstubAllEnvs());
 
+const usual = {
+  kind: "unix",
+  where: "unix:///var/run/docker.sock",
+  path: "/var/run/docker.sock",
+  label: "docker",
+  advertise: [],
+};
+
 test("the defaults", () => {
   expect(read()).toEqual({
-    engine: "/var/run/docker.sock",
+    engine: [usual],
     resolver: ["https://127.0.0.1:8053"],
     tokenFile: "/t",
     stateDir: "/s",
+    servicesDir: "/etc/berth/services.d",
     zone: "berth.internal.",
     hostLabel: "alpha",
     advertise: [],
+    nameTemplate: parseNameTemplate("{service}.{project}|{container}"),
+    families: new Set(["registrator", "nginx-proxy", "traefik", "dnsdock"]),
+    only: [],
+    except: [],
+    publishUnpublished: false,
+    relayPorts: { first: 20_000, last: 20_999 },
+    status: { host: "127.0.0.1", port: 9853 },
     lease: 15,
     engineGrace: 60,
     resync: 10,
@@ -31,26 +48,49 @@ test("what is missing is named with both its names", () => {
   );
 });
 
+const places = (flags: Record<string, string> = {}) => read(flags).engine.map(({ where }) => where);
+
 test.each([
-  ["unix:///run/d.sock", "/run/d.sock"],
-  ["/run/d.sock", "/run/d.sock"],
-])("engine %s", (engine, path) => {
-  expect(read({ engine }).engine).toBe(path);
+  ["unix:///run/d.sock", ["unix:///run/d.sock"]],
+  ["/run/d.sock", ["unix:///run/d.sock"]],
+  ["/run/a.sock,ssh://nas", ["unix:///run/a.sock", "ssh://nas"]],
+  ["none", []],
+])("engine %s", (engine, expected) => {
+  expect(places({ engine })).toEqual(expected);
 });
 
-test.each(["tcp://10.0.0.1:2375", "ssh://host", "npipe:////./pipe/x", "run/d.sock", "unix://"])(
-  "engine %s is a fault",
+test.each(["tcp://10.0.0.1:2375", "npipe:////./pipe/x", "run/d.sock", "unix://", "none,/run/d.sock"])(
+  "engine %s is a fault that is said once, with the option's name",
   (engine) => {
-    expect(() => read({ engine })).toThrow(/is not a unix socket/);
+    expect(() => read({ engine })).toThrow(/^--engine \(or BERTH_ENGINE\): "/);
   },
 );
 
 test("DOCKER_HOST is taken when nothing is given, under the same rule", () => {
   vi.stubEnv("DOCKER_HOST", "unix:///run/user/1000/docker.sock");
-  expect(read().engine).toBe("/run/user/1000/docker.sock");
+  expect(places()).toEqual(["unix:///run/user/1000/docker.sock"]);
   vi.stubEnv("DOCKER_HOST", "tcp://10.0.0.1:2375");
   expect(() => read()).toThrow(/DOCKER_HOST/);
-  expect(read({ engine: "/run/d.sock" }).engine).toBe("/run/d.sock");
+  expect(places({ engine: "/run/d.sock" })).toEqual(["unix:///run/d.sock"]);
+});
+
+test.each([
+  ["relayPorts", "80", /--relay-ports .* range of ports/],
+  ["relayPorts", "3000-2000", /--relay-ports/],
+  ["relayPorts", "0-100", /--relay-ports/],
+  ["relayPorts", "65000-65536", /--relay-ports/],
+  ["families", "treafik", /--families .*"treafik" is no family/],
+  ["only", "team=a", /--only .*label:KEY/],
+  ["except", "label", /--except .*label:KEY/],
+  ["nameTemplate", "{nonsense}", /--name-template .*nonsense/],
+  ["status", "here", /--status .*host:port/],
+  ["advertise", "observed,10.0.0.5", /--advertise .*"observed" alone/],
+])("%s=%s is a fault", (option, value, expected) => {
+  expect(() => read({ [option]: value })).toThrow(expected);
+});
+
+test("behind NAT, the resolver says which address it sees", () => {
+  expect(read({ advertise: "observed" }).advertise).toBe("observed");
 });
 
 test("several resolvers, by comma, in the order given", () => {

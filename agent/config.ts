@@ -4,19 +4,47 @@ import { z } from "zod";
 
 import { type Address, isConnectable, isLoopback, parseAddress } from "../shared/address.ts";
 import { type ConfigOf, secondsOption, switchSchema, urlListOption } from "../shared/config.ts";
+import { describeFault } from "../shared/errors.ts";
 import { labelFault, labelFromText, type Name, nameSchema } from "../shared/name.ts";
+import type { Advertise } from "./addresses.ts";
+import { parseFamilies } from "./declare/families.ts";
+import type { Family, NameTemplate, Selector } from "./declare/input.ts";
+import { defaultTemplate, parseNameTemplate } from "./declare/name-template.ts";
+import { parseSelectors } from "./declare/selectors.ts";
+import { type EngineTarget, parseEngineTargets } from "./engine/target.ts";
+import type { PortRange } from "./relay/relay-ports.ts";
+import { statusOption } from "./status/status-option.ts";
 
-const socketOption = z
-  .string({ error: "the engine's socket" })
-  // Where people's other Docker tools look, so that the agent watches the same engine.
-  .default(() => process.env.DOCKER_HOST || "unix:///var/run/docker.sock")
-  .transform((text, context) => {
-    const path = text.startsWith("unix://") ? text.slice("unix://".length) : text;
-    if (path.startsWith("/")) return path;
-    const message = `"${text}" (DOCKER_HOST is taken when nothing is given) is not a unix socket, such as unix:///var/run/docker.sock; the agent runs beside its engine and speaks to no other`;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  }) as unknown as z.ZodType<string>;
+/** What `parse` makes of the text, with what it throws as the option's fault. */
+function parsedOption<T>(standard: string, parse: (text: string) => T): z.ZodType<T> {
+  return z
+    .string({ error: "a text" })
+    .default(standard)
+    .transform((text, context) => {
+      try {
+        return parse(text);
+      } catch (fault) {
+        context.addIssue({ code: "custom", message: describeFault(fault) });
+        return z.NEVER;
+      }
+    }) as unknown as z.ZodType<T>;
+}
+
+/** The engine behind a socket of this machine, as the option would name it. */
+export function enginesAt(socketPath: string): EngineTarget[] {
+  return parseEngineTargets(socketPath, {});
+}
+
+/** `none`: the host has services in files only. */
+const engineOption = parsedOption<EngineTarget[]>("", (text) => {
+  if (text.trim() === "none") return [];
+  try {
+    return parseEngineTargets(text, process.env);
+  } catch (fault) {
+    const source = text.trim() === "" ? "DOCKER_HOST, taken when nothing is given, " : "";
+    throw new Error(`${source}${describeFault(fault).replace(/^--engine /, "")}`);
+  }
+});
 
 const zoneOption = z
   .string({ error: "a zone" })
@@ -40,18 +68,21 @@ const advertiseOption = z
   .string({ error: "IP addresses" })
   .default("")
   .transform((text, context) => {
+    if (text.trim() === "observed") return "observed";
     const addresses = new Set<Address>();
     for (const word of text.split(/[\s,]+/).filter((part) => part !== "")) {
       const address = parseAddress(word);
       if (address !== undefined && isConnectable(address)) addresses.add(address);
-      else
-        context.addIssue({ code: "custom", message: `"${word}" is not an IP address others can connect to` });
+      else {
+        const message = `"${word}" is not an IP address others can connect to; behind NAT, "observed" alone advertises what the resolver sees`;
+        context.addIssue({ code: "custom", message });
+      }
     }
     if (addresses.size > 32) context.addIssue({ code: "custom", message: "more than 32 addresses" });
     const mixture = mixtureFault([...addresses]);
     if (mixture !== undefined) context.addIssue({ code: "custom", message: mixture });
     return [...addresses];
-  }) as unknown as z.ZodType<Address[]>;
+  }) as unknown as z.ZodType<Advertise>;
 
 /** A host is for its own machine's clients or for others' too; no resolver takes one that is both. */
 function mixtureFault(addresses: readonly Address[]): string | undefined {
@@ -61,15 +92,28 @@ function mixtureFault(addresses: readonly Address[]): string | undefined {
   return `${loopback.join(", ")} means every machine itself and cannot stand beside ${others.join(", ")}; give ${others.join(",")} alone, or loopback addresses alone when resolver and clients are all on this machine`;
 }
 
+const relayPortsOption = z
+  .string({ error: "two ports" })
+  .default("20000-20999")
+  .transform((text, context) => {
+    const match = /^(\d{1,5})-(\d{1,5})$/.exec(text.trim());
+    const [first, last] = [Number(match?.[1]), Number(match?.[2])];
+    if (match !== null && first >= 1 && first <= last && last <= 65535) return { first, last };
+    const message = `"${text}" is not a range of ports, such as 20000-20999`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  }) as unknown as z.ZodType<PortRange>;
+
 function pathOption(what: string): z.ZodType<string> {
   return z.string({ error: `the path of ${what} is missing` });
 }
 
 export const agentOptions = {
   engine: {
-    schema: socketOption,
-    help: "the Docker engine's socket (default: DOCKER_HOST, else unix:///var/run/docker.sock)",
-    value: "SOCKET",
+    schema: engineOption,
+    help: "a container engine: unix:///SOCKET, tcp://HOST:PORT?tls=DIR or ssh://USER@HOST; none: only services in files (default: DOCKER_HOST, else unix:///var/run/docker.sock)",
+    value: "ENGINE",
+    list: true,
   },
   resolver: {
     schema: urlListOption("https://127.0.0.1:8053"),
@@ -86,6 +130,11 @@ export const agentOptions = {
     help: "where the agent keeps the host's key",
     value: "DIR",
   },
+  servicesDir: {
+    schema: parsedOption("/etc/berth/services.d", (text) => text),
+    help: "*.toml files of services that no engine reports (default /etc/berth/services.d)",
+    value: "DIR",
+  },
   zone: { schema: zoneOption, help: "the zone names are made in (default berth.internal)", value: "NAME" },
   hostLabel: {
     schema: hostLabelOption,
@@ -94,8 +143,45 @@ export const agentOptions = {
   },
   advertise: {
     schema: advertiseOption,
-    help: "addresses others reach this host at, by comma (default: those it reaches the resolver from)",
+    help: "addresses others reach this host at, by comma; observed: the one the resolver sees, behind NAT (default: those it reaches the resolver from)",
     value: "IPS",
+  },
+  nameTemplate: {
+    schema: parsedOption<NameTemplate>(defaultTemplate, parseNameTemplate),
+    help: `how containers without name labels are called (default ${defaultTemplate})`,
+    value: "TEMPLATE",
+  },
+  families: {
+    schema: parsedOption<ReadonlySet<Family>>("all", parseFamilies),
+    help: "whose labels and variables name services too: registrator, nginx-proxy, traefik, dnsdock; all, none (default all)",
+    value: "FAMILIES",
+    list: true,
+  },
+  only: {
+    schema: parsedOption<Selector[]>("", (text) => parseSelectors(text, "--only")),
+    help: "declare only containers with label:KEY, label:KEY=VALUE or network:NAME",
+    value: "SELECTOR",
+    list: true,
+  },
+  except: {
+    schema: parsedOption<Selector[]>("", (text) => parseSelectors(text, "--except")),
+    help: "leave such containers out",
+    value: "SELECTOR",
+    list: true,
+  },
+  publishUnpublished: {
+    schema: switchSchema,
+    help: "relay the ports that containers expose and do not publish",
+  },
+  relayPorts: {
+    schema: relayPortsOption,
+    help: "where relays of unpublished ports listen (default 20000-20999)",
+    value: "FIRST-LAST",
+  },
+  status: {
+    schema: statusOption,
+    help: "where metrics and status are served, or off (default 127.0.0.1:9853)",
+    value: "HOST:PORT",
   },
   lease: {
     schema: secondsOption(5, 3600, 15),

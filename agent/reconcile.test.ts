@@ -2,13 +2,17 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import type { Address } from "../shared/address.ts";
 import { BerthError } from "../shared/errors.ts";
+import { defaultRules } from "./declare/default-rules.ts";
+import { CheckBook } from "./health/check-book.ts";
 import { Reconciler } from "./reconcile.ts";
+import { RelayBook } from "./relay/relay-book.ts";
 import type { SiteAddresses } from "./site.ts";
 import { zone } from "./testing/builders.ts";
 import { FakeClock } from "./testing/fake-clock.ts";
 import { FakeEngine, gone, silent } from "./testing/fake-engine.ts";
 import { FakeLinks } from "./testing/fake-links.ts";
 import { FakeResolver } from "./testing/fake-resolver.ts";
+import { FakeServices } from "./testing/fake-services.ts";
 import { RecordedLog } from "./testing/recorded-log.ts";
 import { hostId, signer } from "./testing/test-host.ts";
 
@@ -19,11 +23,17 @@ let links: FakeLinks;
 let log: RecordedLog;
 let addresses: () => Promise<SiteAddresses>;
 let reconciler: Reconciler;
+let engines: { label: string; engine: FakeEngine }[];
+let files: FakeServices;
+let progress: Set<string>;
 let running: Promise<void>;
 
 beforeEach(() => {
   clock = new FakeClock();
   engine = new FakeEngine();
+  engines = [{ label: "docker", engine }];
+  files = new FakeServices();
+  progress = new Set();
   resolver = new FakeResolver(() => clock.now());
   links = new FakeLinks(resolver);
   links.refusal = 501;
@@ -32,13 +42,34 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  reconciler.close();
+  await reconciler.close();
   await running;
 });
 
 function start(): void {
   reconciler = new Reconciler({
-    engine,
+    engines: engines.map(({ label, engine: own }) => ({
+      label,
+      engine: own,
+      readSite: undefined,
+      isHere: true,
+    })),
+    services: files,
+    rules: defaultRules({ zone, hostLabel: "alpha" }),
+    openRelays: (onChange) => {
+      const store = { load: async () => [], save: async () => undefined };
+      return new RelayBook({
+        range: { first: 20_000, last: 20_999 },
+        store,
+        onChange,
+        log,
+        clock,
+        wallNow: () => 0,
+      });
+    },
+    openChecks: (onChange) =>
+      new CheckBook({ clock, random: () => 1, onChange, probe: async () => undefined }),
+    onProgress: (loop) => void progress.add(loop),
     resolver: {
       hostId,
       signer,
@@ -50,8 +81,6 @@ function start(): void {
       readToken: async () => "secret",
       wallTime: () => 1_800_000_000_000,
     },
-    zone,
-    hostLabel: "alpha",
     readAddresses: () => addresses(),
     engineGraceMs: 60_000,
     resyncMs: 30_000,

@@ -1,21 +1,33 @@
-import type { Declared, Problem } from "../shared/binding.ts";
-import { describeFault } from "../shared/errors.ts";
+import type { Declared } from "../shared/binding.ts";
 import type { Log } from "../shared/log.ts";
-import type { Name } from "../shared/name.ts";
-import { backoffMs, soon } from "./backoff.ts";
-import { type Clock, sleep } from "./clock.ts";
-import type { Engine } from "./engine/engine.ts";
-import { declaredFrom } from "./engine/engine-view.ts";
-import { EngineWatch } from "./engine/engine-watch.ts";
+import type { Clock } from "./clock.ts";
+import { declare } from "./declare/declare.ts";
+import { explain } from "./declare/explain.ts";
+import type { DeclareInput, DeclareOutcome, DeclareRules } from "./declare/input.ts";
+import { problemsWithinLimits } from "./declare/limits.ts";
+import { DeclaredNews } from "./declared-news.ts";
+import { type JoinedEngines, joinEngines, type KnownEngine, msToNextChange } from "./engine/engines.ts";
+import { EngineLoop, type WatchedEngine } from "./engine-loop.ts";
+import type { CheckBook } from "./health/check-book.ts";
+import { Damping } from "./health/damping.ts";
 import { LeaseKeeper, type LeaseKeeperOptions } from "./lease/lease-keeper.ts";
-import { Outage } from "./outage.ts";
+import type { RelayBook } from "./relay/relay-book.ts";
+import { ServiceLoop, type ServiceReader } from "./service-loop.ts";
 import type { SiteAddresses } from "./site.ts";
+import { SiteWatch } from "./site-watch.ts";
+import { wholeSet } from "./whole-set.ts";
+
+/** How long the end of the agent waits for the registry to forget what this process itself relays. */
+const farewellMs = 3_000;
 
 export interface ReconcilerOptions {
-  engine: Engine;
-  resolver: Omit<LeaseKeeperOptions, "clock" | "random" | "log">;
-  zone: Name;
-  hostLabel: string;
+  engines: readonly WatchedEngine[];
+  services: ServiceReader;
+  rules: DeclareRules;
+  resolver: Omit<LeaseKeeperOptions, "clock" | "random" | "log" | "onProgress">;
+  /** The books of relays and of checks, which call back, never at once, when one of theirs has changed. */
+  openRelays(onChange: () => void): RelayBook;
+  openChecks(onChange: () => void): CheckBook;
   /** The host's addresses on the way to the resolver at `url`. */
   readAddresses(url: string): Promise<SiteAddresses>;
   engineGraceMs: number;
@@ -24,119 +36,188 @@ export interface ReconcilerOptions {
   /** 0 to 1, for jitter. */
   random: () => number;
   log: Log;
+  /** Called at every step of a loop, for a watchdog: `lease`, or `engine LABEL`. */
+  onProgress(loop: string): void;
+}
+
+/** What was declared last, and of what. */
+export interface LastDeclared {
+  declared: Declared;
+  input: DeclareInput;
+  outcome: DeclareOutcome;
 }
 
 /**
  * The agent's loops, and what joins them:
  *
- *   EngineWatch    what its containers are   \
- *   addresses      where the host is reached  > declaredFrom: the whole set -> LeaseKeeper: push, or renew
- *   grace timer    when that is too old      /
+ *   EngineLoop, one per engine  what its containers are  \
+ *   SiteWatch                   where they are reached    \
+ *   ServiceLoop                 what no engine reports     > declare: the whole set -> LeaseKeeper: push, or renew
+ *   RelayBook, CheckBook        what declare asked for    /
+ *   a timer                     when that is too old     /
  *
- * Each of the three sources only says that something changed; the set is made anew from all of them every time.
+ * Each source only says that something changed; the set is made anew from all of them every time.
  */
 export class Reconciler {
+  readonly engines: readonly EngineLoop[];
+  readonly relays: RelayBook;
+  readonly checks: CheckBook;
+  readonly keeper: LeaseKeeper;
   readonly #options: ReconcilerOptions;
-  readonly #watch: EngineWatch;
-  readonly #keeper: LeaseKeeper;
-  readonly #closing = new AbortController();
-  #addresses: SiteAddresses | undefined;
-  #cancelGrace = (): void => {};
-  #problems = new Set<string>();
-  #notes = new Set<string>();
+  readonly #startedAt: number;
+  readonly #site: SiteWatch;
+  readonly #services: ServiceLoop;
+  readonly #damping = new Damping();
+  readonly #news: DeclaredNews;
+  #cancelNext = (): void => {};
+  #cancelAsked: (() => void) | undefined;
+  #isLeaving = false;
+  #isClosed = false;
+  #last: LastDeclared | undefined;
 
   constructor(options: ReconcilerOptions) {
-    const { engine, clock, random, log } = options;
+    const { clock, random, log, onProgress } = options;
+    const resyncMs = resyncWithin(options);
+    const onChange = (): void => this.#offer();
     this.#options = options;
-    this.#keeper = new LeaseKeeper({ ...options.resolver, clock, random, log });
-    const outage = new Outage(log, () => `the engine at ${engine.where} answers again`);
-    const resyncMs = this.#resyncMs();
-    const onView = (): void => this.#offer();
-    this.#watch = new EngineWatch({ engine, clock, random, outage, resyncMs, onView });
+    this.#startedAt = clock.now();
+    this.#news = new DeclaredNews(log);
+    this.keeper = new LeaseKeeper({
+      ...options.resolver,
+      clock,
+      random,
+      log,
+      onProgress: () => onProgress("lease"),
+    });
+    const read = () => options.readAddresses(this.keeper.resolverUrl);
+    this.#site = new SiteWatch({ who: "this host", read, resyncMs, clock, random, log, onChange });
+    this.#services = new ServiceLoop(options.services, onChange);
+    this.engines = options.engines.map((watched) => {
+      const onOwnProgress = (): void => onProgress(`engine ${watched.label}`);
+      return new EngineLoop({
+        ...watched,
+        resyncMs,
+        clock,
+        random,
+        log,
+        onChange,
+        onProgress: onOwnProgress,
+      });
+    });
+    this.relays = options.openRelays(() => this.#ask());
+    this.checks = options.openChecks(() => this.#ask());
+  }
+
+  /** Undefined before anything could be declared. */
+  get last(): LastDeclared | undefined {
+    return this.#last;
+  }
+
+  get services(): ServiceLoop {
+    return this.#services;
+  }
+
+  /** Why a container, or who has a name, is declared as it is; undefined when nothing here is called that. */
+  explain(what: string): string[] | undefined {
+    return this.#last === undefined ? undefined : explain(this.#last.input, this.#options.rules, what);
   }
 
   /** Resolves after `close` only. */
   async run(): Promise<void> {
     this.#offer();
     // Not waited for at the end: a DNS lookup cannot be called off, and changes nothing any more.
-    this.#readAddresses();
-    await Promise.all([this.#watch.run(), this.#keeper.run()]);
+    void this.#site.run();
+    await Promise.all([this.#services.run(), ...this.engines.map((loop) => loop.run()), this.keeper.run()]);
   }
 
-  /** Ends timers, the event stream and requests under way. Withdraws nothing: the lease carries the names. */
-  close(): void {
-    this.#closing.abort();
-    this.#cancelGrace();
-    this.#watch.close();
-    this.#options.engine.close();
-    this.#keeper.close();
+  /** Reads everything anew: engines, addresses, files of services. */
+  async refresh(): Promise<void> {
+    this.#site.refresh();
+    for (const loop of this.engines) loop.refresh();
+    await this.#services.refresh();
+  }
+
+  /**
+   * Ends timers, event streams and requests under way. Withdraws nothing, because the lease carries the names over a restart; only ports that
+   * this process itself relays end with it, so those are taken back first, if the registry answers within a few seconds.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#last?.outcome.relays.length) {
+      this.#isLeaving = true;
+      this.#offer();
+      await this.keeper.flush(farewellMs);
+    }
+    this.#isClosed = true;
+    this.#cancelNext();
+    this.#cancelAsked?.();
+    this.#site.close();
+    this.#services.close();
+    for (const loop of this.engines) loop.close();
+    this.checks.close();
+    this.keeper.close();
+    await this.relays.close();
+  }
+
+  /** Soon: many relays and checks change at once. */
+  #ask(): void {
+    this.#cancelAsked ??= this.#options.clock.after(0, () => this.#offer());
   }
 
   #offer(): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#isClosed) return;
     const { clock, engineGraceMs } = this.#options;
+    this.#cancelAsked?.();
+    this.#cancelAsked = undefined;
+    this.#cancelNext();
     const now = clock.now();
-    const { view } = this.#watch;
-    this.#cancelGrace();
-    const graceLeft = view.readAt + engineGraceMs - now;
-    if (graceLeft > 0) this.#cancelGrace = clock.after(graceLeft, () => this.#offer());
-    this.#keeper.offer(this.#declaredAt(now));
+    const site = this.#site.current;
+    const known = site === undefined ? [] : this.engines.flatMap((loop) => loop.known(site) ?? []);
+    const nextMs = msToNextChange(known, now, engineGraceMs, this.#startedAt);
+    const { declared, steadyAt } = this.#declaredAt(site, known, now);
+    const waitMs = Math.min(nextMs, steadyAt - now);
+    if (Number.isFinite(waitMs)) this.#cancelNext = clock.after(Math.max(0, waitMs), () => this.#offer());
+    this.keeper.offer(declared);
   }
 
-  #declaredAt(now: number): Declared | undefined {
-    const { zone, hostLabel, engineGraceMs } = this.#options;
-    if (this.#addresses === undefined) return undefined;
-    const site = { zone, hostLabel, ...this.#addresses };
-    const found = declaredFrom(this.#watch.view, site, now, engineGraceMs);
-    if (found !== undefined) this.#report(found.declared.problems, found.notes);
-    return found?.declared;
-  }
-
-  /** DHCP gives a host new addresses without any event of the engine. */
-  async #readAddresses(): Promise<void> {
-    const { clock, log, random, readAddresses } = this.#options;
-    const outage = new Outage(log, () => "this host has an address again");
-    let failures = 0;
-    while (!this.#closing.signal.aborted) {
-      let waitMs = this.#resyncMs();
-      try {
-        const addresses = await readAddresses(this.#keeper.resolverUrl);
-        if (this.#closing.signal.aborted) return;
-        failures = 0;
-        outage.end();
-        this.#takeAddresses(addresses);
-      } catch (fault) {
-        // The last good ones stay: a host that cannot tell its addresses cannot reach the resolver either.
-        outage.begin("addresses", describeFault(fault));
-        waitMs = backoffMs(soon, failures++, random());
-      }
-      await sleep(clock, waitMs, this.#closing.signal);
+  #declaredAt(
+    site: SiteAddresses | undefined,
+    known: readonly KnownEngine[],
+    now: number,
+  ): { declared: Declared | undefined; steadyAt: number } {
+    const services = this.#services.current;
+    const joined = this.#joined(known, now);
+    if (site === undefined || services === undefined || joined === undefined)
+      return { declared: undefined, steadyAt: Number.POSITIVE_INFINITY };
+    const damped = this.#damping.see(joined.containers, now);
+    const input: DeclareInput = {
+      containers: joined.containers,
+      services: services.services,
+      site,
+      relays: this.#isLeaving ? new Map() : this.relays.states(),
+      checks: this.checks.states(),
+      flapping: damped.flapping,
+    };
+    const outcome = declare(input, this.#options.rules);
+    if (!this.#isLeaving) {
+      this.relays.want(outcome.relays);
+      this.checks.want(outcome.checks);
     }
+    const problems = [...joined.problems, ...services.problems, ...damped.problems, ...outcome.problems];
+    const declared = wholeSet(site, this.#options.rules, outcome.bindings, problemsWithinLimits(problems));
+    this.#news.read(declared.problems, outcome.notes);
+    this.#last = { declared, input, outcome };
+    return { declared, steadyAt: damped.nextAt };
   }
 
-  #takeAddresses(addresses: SiteAddresses): void {
-    const before = this.#addresses;
-    this.#addresses = addresses;
-    const shown = addresses.addresses.join(", ");
-    if (before !== undefined && before.addresses.join(", ") === shown && before.local === addresses.local)
-      return;
-    this.#options.log.info(`this host advertises ${shown}`);
-    this.#offer();
+  /** Undefined while nothing may be said. */
+  #joined(known: readonly KnownEngine[], now: number): JoinedEngines | undefined {
+    if (this.engines.length === 0) return { containers: [], problems: [] };
+    return joinEngines(known, now, this.#options.engineGraceMs, this.#startedAt);
   }
+}
 
-  #report(problems: readonly Problem[], notes: readonly string[]): void {
-    const { log } = this.#options;
-    const lines = problems.map(({ container, message }) =>
-      container === "" ? message : `${container}: ${message}`,
-    );
-    for (const line of lines) if (!this.#problems.has(line)) log.warn(line);
-    for (const note of notes) if (!this.#notes.has(note)) log.debug(note);
-    this.#problems = new Set(lines);
-    this.#notes = new Set(notes);
-  }
-
-  /** Two looks within the grace, so that a quiet engine's reads never grow too old to be renewed. */
-  #resyncMs(): number {
-    return Math.min(this.#options.resyncMs, this.#options.engineGraceMs / 2);
-  }
+/** Two looks within the grace, so that a quiet engine's reads never grow too old to be renewed. */
+function resyncWithin({ resyncMs, engineGraceMs }: ReconcilerOptions): number {
+  return Math.min(resyncMs, engineGraceMs / 2);
 }

@@ -2,6 +2,8 @@ import { z } from "zod";
 
 import { type ConfigOf, type Option, type Options, readConfig, urlListOption } from "../shared/config.ts";
 import { BerthError } from "../shared/errors.ts";
+import { oneLine } from "../shared/log.ts";
+import { printableJson } from "../shared/printable-json.ts";
 import type { ResolverAccess } from "../shared/resolver-client.ts";
 import { caOption } from "./command.ts";
 import { askWhetherItRuns, isUnreachable, readToken } from "./resolver-access.ts";
@@ -45,7 +47,7 @@ export function readAdminConfig<O extends Options>(
  */
 export async function askResolver<T>(
   config: AdminConfig,
-  ask: (access: ResolverAccess) => Promise<T>,
+  ask: (access: ResolverAccess<Response>) => Promise<T>,
   own = statePaths().adminTokenFile,
 ): Promise<T> {
   const fetch = fetchTrusting(config.ca ?? statePaths().caFile, config.ca !== undefined);
@@ -97,12 +99,13 @@ export async function writeOut(text: string): Promise<void> {
   });
 }
 
+/** One line on stderr, whatever somebody else's words in it would do there. */
 export function note(text: string): void {
-  process.stderr.write(`berth: ${text}\n`);
+  process.stderr.write(`berth: ${oneLine(text)}\n`);
 }
 
 export async function printJson(reply: unknown): Promise<number> {
-  await writeOut(`${JSON.stringify(reply, null, 2)}\n`);
+  await writeOut(`${printableJson(reply, 2)}\n`);
   return 0;
 }
 

@@ -1,4 +1,6 @@
-import { type AgentConfig, agentOptions } from "../agent/config.ts";
+import { z } from "zod";
+
+import { type AgentConfig, agentOptions, enginesAt } from "../agent/config.ts";
 import { startAgent } from "../agent/main.ts";
 import { lookupsNeedToken, type ResolverConfig, resolverOptions } from "../resolver/config.ts";
 import { startResolver } from "../resolver/node.ts";
@@ -12,6 +14,7 @@ import { logFor, type Running, yesOption } from "./command.ts";
 import type { StatePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
 import { undoAll } from "./undo.ts";
+import { version } from "./version.ts";
 
 /** Agent and proxy are told to come to where the resolver listens, and "every address" is none that one can connect to. */
 const reachableListen: typeof resolverOptions.listen.schema = resolverOptions.listen.schema.refine(
@@ -21,6 +24,18 @@ const reachableListen: typeof resolverOptions.listen.schema = resolverOptions.li
   },
   "listen on one of this machine's addresses, such as 127.0.0.1:8053; on several machines run the parts one by one (README)",
 );
+
+/** One that is on this machine: what these commands cannot find, they start. */
+const socketOption = z
+  .string({ error: "the engine's socket" })
+  .default(() => process.env.DOCKER_HOST || "unix:///var/run/docker.sock")
+  .transform((text, context) => {
+    const path = text.startsWith("unix://") ? text.slice("unix://".length) : text;
+    if (path.startsWith("/") && !/[\s,?]/.test(path)) return path;
+    const message = `"${text}" (DOCKER_HOST is taken when nothing is given) is not the socket of an engine on this machine, such as unix:///var/run/docker.sock; berth agent watches others as well`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  }) as unknown as z.ZodType<string>;
 
 /** What `up` and `demo` let a user choose; everything else is wired from one part to the next. */
 export const allPartsOptions = {
@@ -34,7 +49,11 @@ export const allPartsOptions = {
     ...proxyOptions.listen,
     help: "where the proxy takes SOCKS5 clients (127.0.0.1:1080)",
   },
-  engine: agentOptions.engine,
+  engine: {
+    schema: socketOption,
+    value: "SOCKET",
+    help: "this machine's engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)",
+  },
   hostLabel: agentOptions.hostLabel,
   outside: proxyOptions.outside,
   ...yesOption,
@@ -48,6 +67,8 @@ export interface PartsConfig {
   resolver: ResolverConfig;
   agent: AgentConfig;
   proxy: ProxyConfig;
+  /** The engine's socket. */
+  socketPath: string;
   /** The user named the engine: no other will do. */
   isEngineChosen: boolean;
   yes: boolean;
@@ -55,10 +76,11 @@ export interface PartsConfig {
 
 /** Reads everything before anything is started. Throws a BerthError `bad-config` that names the flags as `up` and `demo` have them. */
 export function readPartsConfig(flags: Flags, env: Environment, paths: StatePaths): PartsConfig {
-  const { yes } = readConfig(allPartsOptions, flags, env);
+  const { yes, engine: socketPath } = readConfig(allPartsOptions, flags, env);
   const resolverFlags = { ...pick(flags, "zone", "listen"), stateDir: paths.resolver };
   const agentFlags = {
-    ...pick(flags, "zone", "hostLabel", "engine"),
+    ...pick(flags, "zone", "hostLabel", "status"),
+    engine: socketPath,
     stateDir: paths.agent,
     tokenFile: paths.agentTokenFile,
   };
@@ -74,6 +96,7 @@ export function readPartsConfig(flags: Flags, env: Environment, paths: StatePath
     resolver: readConfig(resolverOptions, resolverFlags, env),
     agent: readConfig(agentOptions, agentFlags, agentEnv),
     proxy: readConfig(proxyOptions, proxyFlags, proxyEnv),
+    socketPath,
     isEngineChosen: Boolean(flags.engine ?? (env.BERTH_ENGINE || env.DOCKER_HOST)),
     yes,
   };
@@ -105,8 +128,16 @@ export async function startAll(config: PartsConfig, engine: string, logLevel: Lo
     const { address, caFile } = resolver;
     const resolverUrl = `https://${formatEndpoint({ address: address.host, port: address.port })}`;
     const fetch = fetchTrusting(caFile, true);
-    const agentConfig: AgentConfig = { ...config.agent, engine, resolver: [resolverUrl] };
-    const agent = await startAgent(agentConfig, { fetch, log: logFor("agent", logLevel) });
+    const agentConfig: AgentConfig = {
+      ...config.agent,
+      engine: enginesAt(engine),
+      resolver: [resolverUrl],
+    };
+    const agent = await startAgent(agentConfig, {
+      fetch,
+      log: logFor("agent", logLevel),
+      version: version(),
+    });
     started.push(agent.close);
     const { readerTokenFile } = resolver;
     const proxyConfig: ProxyConfig = { ...config.proxy, resolver: [resolverUrl], tokenFile: readerTokenFile };

@@ -1,10 +1,15 @@
-import { readFileSync } from "node:fs";
-
 import { BerthError, describeFault } from "../shared/errors.ts";
-import type { Command, CommandGroup, Running } from "./command.ts";
+import type { Log } from "../shared/log.ts";
+import { linePrefix, oneLine } from "../shared/log.ts";
+import { type Command, type CommandGroup, logFor, type Running } from "./command.ts";
 import { findCommand } from "./command-path.ts";
 import { helpFor } from "./flags.ts";
-import { untilInterrupted } from "./interruption.ts";
+import { onHangUp, untilInterrupted } from "./interruption.ts";
+import { isJournal } from "./journal.ts";
+import { isCheckout } from "./place.ts";
+import { serve } from "./service-life.ts";
+import { type ServiceManager, serviceManager } from "./systemd.ts";
+import { version } from "./version.ts";
 
 type Commands = Record<string, Command | CommandGroup>;
 
@@ -21,9 +26,11 @@ export async function runCommandLine(commands: Commands, words: string[]): Promi
   if (found.kind === "group") return print(groupHelp(found.name, found.group));
   const { command, argv } = found;
   if (argv.includes("--help") || argv.includes("-h")) return print(helpOf(found.name, command));
+  const log = logFor(found.name, "info");
+  const manager = serviceManager(process.env, process.pid, (message) => log.warn(message));
   try {
     const result = await command.run(argv);
-    return typeof result === "number" ? result : await runUntilSignal(result);
+    return typeof result === "number" ? result : await runUntilSignal(result, manager, log);
   } catch (fault) {
     const isWorthRetrying = fault instanceof BerthError && fault.retryable;
     const isOurs = !(fault instanceof BerthError);
@@ -31,16 +38,14 @@ export async function runCommandLine(commands: Commands, words: string[]): Promi
   }
 }
 
-async function runUntilSignal(running: Running): Promise<number> {
-  await untilInterrupted();
-  await running.close();
+async function runUntilSignal(running: Running, manager: ServiceManager, log: Log): Promise<number> {
+  await serve(running, { manager, ended: untilInterrupted(), onHangUp, log });
   return 0;
 }
 
 function overview(commands: Commands): string {
   return `berth: names for services in containers\n\nUsage: berth COMMAND [FLAGS]\n\n${summaries(commands)}
-  install   install berth's npm packages, and nothing else
-  help      this list; berth COMMAND --help lists a command's flags
+${isCheckout ? "  install   install berth's npm packages, and nothing else\n" : ""}  help      this list; berth COMMAND --help lists a command's flags
   version   berth's version\n\nEvery flag can be given as BERTH_ITS_NAME in the environment instead;
 BERTH_STATE_DIR is the directory below which all parts keep theirs.`;
 }
@@ -62,18 +67,16 @@ function helpOf(name: string, { summary, options, operands }: Command): string {
   return `berth ${name}: ${summary}${usage}\n\n${helpFor(options)}`;
 }
 
-function version(): string {
-  return (
-    JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
-  ).version;
-}
-
 function print(text: string): number {
   console.log(text);
   return 0;
 }
 
 function complain(message: string, code: number): number {
-  process.stderr.write(`berth: ${message}\n`);
+  // What an engine or a peer said may be in it.
+  const prefix = isJournal(process.env.JOURNAL_STREAM, process.stderr.fd)
+    ? linePrefix("error", "priority")
+    : "";
+  process.stderr.write(`${prefix}berth: ${oneLine(message)}\n`);
   return code;
 }

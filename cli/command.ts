@@ -2,6 +2,8 @@ import { z } from "zod";
 
 import type { Option } from "../shared/config.ts";
 import { createLog, type Log, type LogLevel, logLevels } from "../shared/log.ts";
+import type { Progress } from "../shared/progress.ts";
+import { isJournal } from "./journal.ts";
 
 /** How much a command says on stderr, where a person looks at it. */
 export function logOptions(standard: LogLevel) {
@@ -28,14 +30,24 @@ export const yesOption = {
   yes: { schema: z.boolean().default(false), help: "install what is missing without asking" },
 } satisfies Record<string, Option<unknown>>;
 
-/** Everything a part logs goes to stderr, one line each: stdout is for what a command was asked to print. */
+/**
+ * Everything a part logs goes to stderr, one line each: stdout is for what a command was asked to print. The journal is told each line's
+ * level in its own way.
+ */
 export function logFor(who: string, level: LogLevel): Log {
-  return createLog(who, level, (line) => process.stderr.write(`${line}\n`));
+  const style = isJournal(process.env.JOURNAL_STREAM, process.stderr.fd) ? "priority" : "word";
+  return createLog(who, level, (line) => process.stderr.write(`${line}\n`), style);
 }
 
 /** What a command leaves running: the process then lives until SIGINT or SIGTERM, and closes it. */
 export interface Running {
   close(): Promise<void>;
+  /** Reads its settings and sources again, at SIGHUP. Without it SIGHUP ends the process. */
+  reload?(): Promise<void>;
+  /** Whether its loops turn: systemd's watchdog hears of it. */
+  readonly progress?: Progress;
+  /** One line of how it is, for `systemctl status`. */
+  status?(): string;
 }
 
 /** One command of berth. `run` resolves to what keeps running, or to an exit code. */

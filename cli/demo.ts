@@ -43,9 +43,14 @@ export const demoCommand: Command = {
     try {
       const state = makeTemporaryDirectory("berth-demo-state-");
       started.push(() => state.remove());
-      const config = readPartsConfig(flags, process.env, statePaths(state.path));
-      const { isEngineChosen: isChosen, yes: agreed } = config;
-      const wish = { socketPath: config.agent.engine, isChosen, packages: ["busybox-static"], agreed };
+      const config = readPartsConfig(
+        // Another agent of this machine may have the port, and nobody looks at a demo's status.
+        { ...flags, status: "off" },
+        process.env,
+        statePaths(state.path),
+      );
+      const { socketPath, isEngineChosen: isChosen, yes: agreed } = config;
+      const wish = { socketPath, isChosen, packages: ["busybox-static"], agreed };
       const engine = await findEngine(wish, interrupted);
       started.push(() => engine.close());
       interrupted.throwIfAborted();

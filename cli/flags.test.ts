@@ -36,6 +36,43 @@ describe("the flags of a command", () => {
     expect(read([], {})).toBe("machine");
   });
 
+  describe("of a list", () => {
+    const lists = {
+      engine: { schema: z.string().default("standard"), value: "URL", help: "an engine", list: true },
+      zone: { schema: z.string().default(""), value: "NAME", help: "a zone" },
+    } satisfies Record<string, Option<unknown>>;
+
+    test.each([
+      [["--engine", "a", "--engine=b", "--zone", "z", "--engine", "c"], { engine: "a,b,c", zone: "z" }],
+      [["--engine", "a"], { engine: "a" }],
+      [["--engine", "a,b", "--engine", "c"], { engine: "a,b,c" }],
+      [["--engine", "", "--engine", "a"], { engine: "a" }],
+      [[], {}],
+    ])("%j is one text, as it would be in the environment", (argv, expected) => {
+      expect(parseFlags(lists, argv)).toEqual(expected);
+    });
+
+    test("win over the environment as a whole", () => {
+      const read = (argv: string[]) =>
+        readConfig(lists, parseFlags(lists, argv), { BERTH_ENGINE: "x,y" }).engine;
+      expect(read(["--engine", "a", "--engine", "b"])).toBe("a,b");
+      expect(read([])).toBe("x,y");
+      expect(read(["--engine", ""])).toBe("standard");
+    });
+
+    test("are read beside operands, too", () => {
+      const wanted = { least: 1, most: 1, what: "one" };
+      expect(parseArguments(lists, ["--engine", "a", "web", "--engine", "b"], wanted)).toEqual({
+        flags: { engine: "a,b" },
+        operands: ["web"],
+      });
+    });
+
+    test("say in the list of flags that they may be repeated", () => {
+      expect(helpFor(lists)).toBe("  --engine URL  an engine; may be repeated\n  --zone NAME   a zone");
+    });
+  });
+
   test("may have operands beside them, as many as the command takes", () => {
     const wanted = { least: 1, most: 2, what: "one id or two" };
     const read = (argv: string[]) => parseArguments(options, argv, wanted);

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-import { envName, flagName, type Options } from "../shared/config.ts";
+import { flagName, type Options } from "../shared/config.ts";
 import { BerthError } from "../shared/errors.ts";
 
 /** The flags of one command by camelCase key. Throws a BerthError `bad-config` naming the flag that is unknown or lacks its value. */
@@ -23,16 +23,16 @@ export function parseArguments(
 function parse(options: Options, argv: string[], allowPositionals: boolean) {
   const keys = Object.entries(options);
   const spec = Object.fromEntries(
-    keys.map(([key, { value }]) => [
+    keys.map(([key, { value, list = false }]) => [
       flagName(key),
-      { type: value === undefined ? "boolean" : "string" } as const,
+      { type: value === undefined ? "boolean" : "string", multiple: list } as const,
     ]),
   );
   try {
     const { values, positionals } = parseArgs({ args: argv, options: spec, strict: true, allowPositionals });
     const flags = keys.flatMap(([key]) => {
       const value = values[flagName(key)];
-      return value === undefined ? [] : [[key, value] as const];
+      return value === undefined ? [] : [[key, joined(value)] as const];
     });
     return { flags: Object.fromEntries(flags), operands: positionals };
   } catch (cause) {
@@ -42,11 +42,16 @@ function parse(options: Options, argv: string[], allowPositionals: boolean) {
   }
 }
 
+/** A list is one text, as it would be in the environment. */
+function joined(value: string | boolean | (string | boolean)[]): string | boolean {
+  return Array.isArray(value) ? value.filter((part) => part !== "").join(",") : value;
+}
+
 /** One line per option, aligned. */
 export function helpFor(options: Options): string {
-  const rows = Object.entries(options).map(([key, { value, help }]) => {
+  const rows = Object.entries(options).map(([key, { value, help, list }]) => {
     const flag = `--${flagName(key)}${value === undefined ? "" : ` ${value}`}`;
-    return { flag, help, env: envName(key) };
+    return { flag, help: list ? `${help}; may be repeated` : help };
   });
   const width = Math.max(...rows.map(({ flag }) => flag.length));
   return rows.map(({ flag, help }) => `  ${flag.padEnd(width)}  ${help}`).join("\n");

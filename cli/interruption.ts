@@ -1,8 +1,10 @@
 import { once } from "node:events";
+import { isatty } from "node:tty";
 
 import { BerthError } from "../shared/errors.ts";
 
 let caught: AbortSignal | undefined;
+let hangUp: (() => void) | undefined;
 
 /**
  * SIGINT, SIGTERM and SIGHUP as a value, from the first call on in the place of the process' sudden end: what starts several things checks
@@ -19,6 +21,11 @@ export async function untilInterrupted(): Promise<void> {
   if (!interrupted.aborted) await once(interrupted, "abort");
 }
 
+/** From now on SIGHUP means `reload`; to a process at a terminal it still means that the terminal is gone. */
+export function onHangUp(reload: () => void): void {
+  hangUp = reload;
+}
+
 function catchSignals(): AbortSignal {
   const controller = new AbortController();
   const take = (): void => {
@@ -27,6 +34,7 @@ function catchSignals(): AbortSignal {
     const message = "interrupted; what it had started is ended again";
     controller.abort(new BerthError("interrupted", message, { retryable: true }));
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, take);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, take);
+  process.on("SIGHUP", () => (hangUp === undefined || isatty(0) ? take() : hangUp()));
   return controller.signal;
 }

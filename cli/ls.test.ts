@@ -19,6 +19,46 @@ test("a name has a line for each of its ports, with every endpoint", () => {
   ]);
 });
 
+test("an endpoint says what it speaks and how it is; one that is not answered says why", () => {
+  const endpoint = {
+    hostLabel: "nas",
+    container: "c",
+    port: 1,
+    fixed: false,
+    addresses: address("10.0.0.5"),
+  };
+  const endpoints = [
+    { ...endpoint, health: "healthy", tls: true as const, txt: ["path=/", "v=a b", "x=\u001b[2J, y"] },
+    { ...endpoint, health: "none", tls: true as const },
+    { ...endpoint, health: "unhealthy", hidden: "unhealthy" },
+    { ...endpoint, health: "starting", hidden: "starting" },
+  ];
+  const services = [{ name, ports: [{ protocol: "tcp" as const, servicePort: 443, endpoints }] }];
+  const lines = serviceLines({ revision: 1, zone: parseName("berth.internal"), services });
+  expect(lines.map((line) => line.split("; "))).toEqual([
+    [
+      'web.shop.berth.internal  tcp/443  10.0.0.5:1 on nas (tls, healthy, path=/, "v=a b", "x=\\u001b[2J, y")',
+      "10.0.0.5:1 on nas (tls)",
+      "10.0.0.5:1 on nas (hidden: unhealthy)",
+      "10.0.0.5:1 on nas (hidden: starting)",
+    ],
+  ]);
+});
+
+test("what a label says cannot command the terminal either", () => {
+  const endpoint = {
+    hostLabel: "nas",
+    container: "c",
+    port: 1,
+    fixed: false,
+    addresses: address("10.0.0.5"),
+  };
+  const endpoints = [{ ...endpoint, health: "none", txt: ["a=\u009b2J\u202e\u2028"] }];
+  const services = [{ name, ports: [{ protocol: "tcp" as const, servicePort: 80, endpoints }] }];
+  const [line = ""] = serviceLines({ revision: 1, zone: parseName("berth.internal"), services });
+  expect(line).toContain('"a=?2J??"');
+});
+
 test("without names there is a sentence", () => {
   const lines = serviceLines({ revision: 0, zone: parseName("berth.internal"), services: [] });
   expect(lines).toEqual(["no names in berth.internal yet"]);

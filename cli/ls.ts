@@ -34,18 +34,30 @@ export const lsCommand: Command = {
   },
 };
 
-/** Names and ports come from container labels: they were checked by the schema, so nothing here can forge a line. */
+/** Names, labels and ports were checked by the schema; what a label may say freely is made printable, so nothing here can forge a line. */
 export function serviceLines({ services, zone }: ServiceList): string[] {
   if (services.length === 0) return [`no names in ${displayName(zone)} yet`];
   return services.flatMap(({ name, ports }) =>
     ports.map(({ protocol, servicePort, endpoints }) => {
-      const places = endpoints.map(({ hostLabel, addresses, port, health }) => {
-        const where = addresses.map((address) => formatEndpoint({ address, port })).join(",");
-        return `${where} on ${hostLabel}${health === "none" ? "" : ` (${health})`}`;
-      });
-      return `${displayName(name)}  ${protocol}/${servicePort}  ${places.join("; ")}`;
+      const places = endpoints.map(placeText).join("; ");
+      return printable(`${displayName(name)}  ${protocol}/${servicePort}  ${places}`);
     }),
   );
+}
+
+type SeenEndpoint = ServiceList["services"][number]["ports"][number]["endpoints"][number];
+
+/** `10.0.0.5:32768 on nas (tls, healthy, version=2)`; one that is not answered says why: `(hidden: starting)`. */
+function placeText({ hostLabel, addresses, port, health, tls, txt = [], hidden }: SeenEndpoint): string {
+  const where = addresses.map((address) => formatEndpoint({ address, port })).join(",");
+  const state = hidden === undefined ? health : `hidden: ${hidden}`;
+  const facts = [...(tls ? ["tls"] : []), ...(state === "none" ? [] : [state]), ...txt.map(txtText)];
+  return `${where} on ${hostLabel}${facts.length === 0 ? "" : ` (${facts.join(", ")})`}`;
+}
+
+/** In quotes where it could be taken for more than one thing. */
+function txtText(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : JSON.stringify(text);
 }
 
 /** One line per problem and per refused name. */

@@ -1,13 +1,17 @@
+import { explainOnce } from "../agent/main.ts";
 import { auditCommand } from "./audit.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import type { Command, CommandGroup } from "./command.ts";
 import { runCommandLine } from "./command-line.ts";
 import { demoCommand } from "./demo.ts";
+import { explainCommandWith } from "./explain.ts";
 import { hostsCommands } from "./hosts.ts";
 import { lsCommand } from "./ls.ts";
 import { namesCommands } from "./names.ts";
 import { agentCommand, proxyCommand, resolverCommand } from "./parts.ts";
+import { isCheckout } from "./place.ts";
 import { testCommand } from "./run-tests.ts";
+import { statusCommand } from "./status.ts";
 import { tokenCommands } from "./token.ts";
 import { upCommand } from "./up.ts";
 
@@ -16,6 +20,8 @@ const commands: Record<string, Command | CommandGroup> = {
   up: upCommand,
   resolver: resolverCommand,
   agent: agentCommand,
+  status: statusCommand,
+  explain: explainCommandWith(explainOnce),
   proxy: proxyCommand,
   ls: lsCommand,
   hosts: hostsCommands,
@@ -24,7 +30,7 @@ const commands: Record<string, Command | CommandGroup> = {
   audit: auditCommand,
   backup: backupCommand,
   restore: restoreCommand,
-  test: testCommand,
+  ...(isCheckout ? { test: testCommand } : {}),
 };
 
 // A reader that goes away (head, a closed terminal) must not end us before we have taken back what we started.

@@ -8,9 +8,11 @@ import { displayName } from "../shared/name.ts";
 import { proxyOptions } from "../socks-proxy/config.ts";
 import { startProxy } from "../socks-proxy/main.ts";
 import { type Command, caOption, logFor, logOptions } from "./command.ts";
+import { credentialDefaults } from "./credentials.ts";
 import { parseFlags } from "./flags.ts";
 import { partEnvironment, statePaths } from "./state.ts";
-import { fetchTrusting } from "./trust.ts";
+import { fetchTrusting, sendTrusting } from "./trust.ts";
+import { version } from "./version.ts";
 
 /** The three parts of berth, each as a process of its own. */
 
@@ -42,7 +44,11 @@ export const agentCommand: Command = {
   options: agentCommandOptions,
   async run(argv) {
     const paths = statePaths();
-    const defaults = { stateDir: paths.agent, tokenFile: paths.agentTokenFile };
+    const defaults = {
+      stateDir: paths.agent,
+      tokenFile: paths.agentTokenFile,
+      ...credentialDefaults(process.env),
+    };
     const config = readConfig(
       agentCommandOptions,
       parseFlags(agentCommandOptions, argv),
@@ -50,7 +56,11 @@ export const agentCommand: Command = {
       defaults,
     );
     const log = logFor("agent", config.logLevel);
-    const ports = { fetch: fetchTrusting(config.ca ?? paths.caFile, config.ca !== undefined), log };
+    const ports = {
+      fetch: sendTrusting(config.ca ?? paths.caFile, config.ca !== undefined),
+      log,
+      version: version(),
+    };
     if (!config.withdraw) return startAgent(config, ports);
     const wasThere = await withdrawFromResolver(config, ports);
     console.log(wasThere ? "this host's names are withdrawn" : "the resolver held nothing of this host");

@@ -5,7 +5,7 @@ import type { Command } from "./command.ts";
 import { installPackages, missingPackages } from "./debian.ts";
 import { interruption } from "./interruption.ts";
 
-/** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients, etcd. */
+/** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients, etcd, promtool. */
 const testPackages = [
   "docker.io",
   "busybox-static",
@@ -20,6 +20,9 @@ const testPackages = [
   "bind9-dnsutils",
   "etcd-server",
   "etcd-client",
+  "prometheus",
+  "systemd-container",
+  "debootstrap",
 ];
 
 /** `berth test`: the one command that passes the tests on a fresh machine. The launcher has installed the npm packages. */

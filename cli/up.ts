@@ -19,8 +19,8 @@ export const upCommand: Command = {
     const { logLevel } = readConfig(options, flags, process.env);
     const config = readPartsConfig(flags, process.env, statePaths());
     const interrupted = interruption();
-    const { isEngineChosen: isChosen, yes: agreed } = config;
-    const wish = { socketPath: config.agent.engine, isChosen, packages: [], agreed };
+    const { socketPath, isEngineChosen: isChosen, yes: agreed } = config;
+    const wish = { socketPath, isChosen, packages: [], agreed };
     const engine = await findEngine(wish, interrupted);
     try {
       interrupted.throwIfAborted();

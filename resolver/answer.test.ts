@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 
+import { binding } from "./store/contract/builders.ts";
 import { ask, askWith, head, noError, nxDomain, servingApp, shown, type } from "./testing/answers.ts";
+import { createTestApp, hostId, pushBody } from "./testing/app.ts";
 
 describe("a positive answer", () => {
   test.each([
@@ -37,6 +39,17 @@ describe("a positive answer", () => {
       "nas.host.berth.internal 5 AAAA 2001:db8::5",
     ]);
     expect(asked.response.headers.get("cache-control")).toBe("max-age=1");
+  });
+
+  test("of TXT has the strings as octets, at the name and at the port, and the same every time", async () => {
+    const { app, agent } = createTestApp();
+    const bindings = [binding("web", { txt: ["path=/", "of=caf\u00e9"] })];
+    await agent.send("PUT", `/v1/hosts/${hostId}`, await pushBody({ bindings }));
+    for (const owner of ["web", "_80._tcp.web", "web"]) {
+      const [record] = (await ask(app, owner, type.TXT)).answer.answers ?? [];
+      const strings = ["of=caf\u00e9", "path=/"].map((text) => Buffer.from(text));
+      expect(record, owner).toMatchObject({ type: "TXT", ttl: 5, data: strings });
+    }
   });
 
   test("of NS brings the name server's addresses along, and SOA names it", async () => {

@@ -15,13 +15,14 @@ import { type BackupPort, backupRoutes } from "./routes/backup.ts";
 import { hostsRoutes } from "./routes/hosts.ts";
 import { bearerToken, loggablePath, lookupRoutes } from "./routes/lookup.ts";
 import { namesRoutes } from "./routes/names.ts";
+import { type ObservedParts, observedRoutes } from "./routes/observed.ts";
 import { tokensRoutes } from "./routes/tokens.ts";
 import type { BindingStore } from "./store.ts";
 import type { TokenTable } from "./token-table.ts";
 import type { TokenCheck } from "./tokens.ts";
 import type { ZoneReader } from "./zone/zone.ts";
 
-export interface AppParts {
+export interface AppParts extends ObservedParts {
   store: BindingStore;
   /** Where DNS answers are read: the store itself, or a copy in front of it. */
   zone: ZoneReader;
@@ -79,6 +80,7 @@ function apiRoutes(parts: AppParts): Hono<AccessEnv> {
     .route("/tokens", tokensRoutes(parts))
     .route("/audit", auditRoutes(parts))
     .route("/backup", backupRoutes(parts))
+    .route("/observed", observedRoutes(parts))
     .get("/services", async (context) => context.json(await parts.store.services()))
     .get("/changes", parts.changes ?? noFeed);
 }

@@ -123,6 +123,11 @@ export const resolverOptions = {
     value: "PATH",
     help: "the path a reverse proxy takes off in front of /v1, as in /berth; agents sign the path they ask for (none)",
   },
+  trustedProxies: {
+    schema: addressListSchema as unknown as z.ZodType<Address[]>,
+    value: "IP,...",
+    help: "reverse proxies whose X-Forwarded-For is believed when a host asks by which address it is seen (none)",
+  },
   lookupTokens: {
     schema: lookupTokensSchema,
     value: "WHEN",

@@ -19,7 +19,7 @@ import { changesFeed } from "./routes/changes.ts";
 import { type Authority, openAuthority } from "./serve/authority.ts";
 import { type Backend, openBackend } from "./serve/backend.ts";
 import { openBackupFiles } from "./serve/backup-files.ts";
-import { listenHttp, listenHttps, type SecureTransport } from "./serve/listen.ts";
+import { listenHttp, listenHttps, peerOf, type SecureTransport } from "./serve/listen.ts";
 import { apexOf, certificateNames } from "./serve/names.ts";
 import { createNodeLinks } from "./serve/node-links.ts";
 import { createSparingLog } from "./serve/sparing-log.ts";
@@ -99,6 +99,8 @@ export async function startResolver(config: ResolverConfig, given: Log): Promise
       ...(copies === undefined ? {} : { backup: await openBackupFiles(config.stateDir, copies) }),
       now: Date.now,
       publicPath,
+      peerOf,
+      trustedProxies: config.trustedProxies,
       log,
     });
 

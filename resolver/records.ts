@@ -71,6 +71,6 @@ export interface ZoneEntry {
   rrsets: RRset[];
   /** Addresses of the SRV targets. */
   additional: { owner: Name; rrset: RRset }[];
-  /** No RR of it carries an ephemeral port, so a copy a minute old harms nobody. */
+  /** It has RRs, and none of them carries an ephemeral port: a copy a minute old harms nobody. */
   fixed: boolean;
 }

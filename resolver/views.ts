@@ -5,6 +5,11 @@ import type { HostList, NameList, ServiceList } from "../shared/registry-views.t
 import type { Claim } from "./records.ts";
 import type { Registry } from "./registry.ts";
 import type { Tables } from "./tables.ts";
+import { shownOf } from "./zone/health.ts";
+
+type Placed = Binding & { hostLabel: string };
+type Ports = ServiceList["services"][number]["ports"];
+type SeenEndpoint = Ports[number]["endpoints"][number];
 
 /** `GET /v1/hosts`: what the registry holds, host by host. */
 export function listHosts(registry: Registry, tables: Tables): HostList {
@@ -58,7 +63,7 @@ function waitingHosts(claims: Claim[], tables: Tables): NameList["names"][number
   });
 }
 
-function portsOf(claims: Claim[], tables: Tables): ServiceList["services"][number]["ports"] {
+function portsOf(claims: Claim[], tables: Tables): Ports {
   const placed = claims.flatMap(({ hostId, bindings }) => {
     const hostLabel = tables.host(hostId)?.hostLabel ?? hostId;
     return bindings.map((binding) => ({ ...binding, hostLabel }));
@@ -69,17 +74,27 @@ function portsOf(claims: Claim[], tables: Tables): ServiceList["services"][numbe
   return [...ports.values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];
-    const endpoints = group.map(({ hostLabel, container, addresses, port, fixed, health }) => {
-      return { hostLabel, container, addresses, port, fixed, health };
-    });
+    const shown = new Set(shownOf(group, ({ health }) => health));
+    const endpoints = group.map((one) => endpointFrom(one, shown.has(one)));
     return [{ protocol: first.protocol, servicePort: first.servicePort, endpoints }];
   });
+}
+
+function endpointFrom(placed: Placed, isShown: boolean): SeenEndpoint {
+  const { hostLabel, container, addresses, port, fixed, health, tls, txt } = placed;
+  return {
+    ...{ hostLabel, container, addresses, port, fixed, health },
+    ...(tls === undefined ? {} : { tls }),
+    ...(txt === undefined ? {} : { txt }),
+    // What is healthy, or says nothing of its health, is never hidden.
+    ...(isShown ? {} : { hidden: health }),
+  };
 }
 
 function sortedByName<T>(map: Map<Name, T>): [Name, T][] {
   return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function sortKey(placed: Binding & { hostLabel: string }): string {
+function sortKey(placed: Placed): string {
   return `${placed.protocol} ${placed.hostLabel} ${canonicalBinding(placed)}`;
 }

@@ -108,6 +108,8 @@ function createResolver(env: Env, isLocal: boolean): Resolver {
     changes: (context) => registry.openFeed(context.req.raw, context.get("access")),
     now,
     publicPath,
+    // The platform writes it, in the place of what a client sends under that name.
+    peerOf: (context) => context.req.header("cf-connecting-ip"),
     log,
   });
   return { app, links: { registry, tokens, refusals, publicPath, now, log }, refusals };

@@ -59,6 +59,18 @@ describe("the Worker", () => {
     expect((await askDns("web", "A")).rcode).toBe(Rcode.NXDomain);
   });
 
+  test("tells an agent by which address the platform saw it, whatever a client or its proxy says", async () => {
+    const observed = async (headers: Record<string, string>) => {
+      const response = await ask("agent-token", "/v1/observed", { headers });
+      return [response.status, await response.json()];
+    };
+    const forwarded = { "x-forwarded-for": "203.0.113.9" };
+    const seen = { "cf-connecting-ip": "198.51.100.7", ...forwarded };
+    expect(await observed(seen)).toEqual([200, { address: "198.51.100.7" }]);
+    expect(await observed({ "cf-connecting-ip": "2001:DB8::7" })).toEqual([200, { address: "2001:db8::7" }]);
+    expect(await observed(forwarded)).toMatchObject([501, { error: { code: "not-supported" } }]);
+  });
+
   test("refuses unknown tokens, a reader's writes, another host's key, and loopback hosts unless it is local", async () => {
     const push = (token: string) => WorkerHost.create(token).then((host) => host.push([]));
     await expect(push("wrong")).rejects.toMatchObject({ code: "unknown-token" });

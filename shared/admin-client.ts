@@ -53,7 +53,7 @@ export async function readZone(access: ResolverAccess): Promise<Name> {
 
 /** The registry as it is, as octets of a file; reading them throws when they break off. The time limit is the signal's: a large one takes as long as it takes. */
 export async function fetchBackup(
-  access: ResolverAccess,
+  access: ResolverAccess<Response>,
   signal: AbortSignal,
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const response = await sendRequest(access, { method: "GET", path: backupPath, signal });
@@ -79,7 +79,7 @@ export async function sendBackup(
 async function remove(access: ResolverAccess, path: string, notThere: string): Promise<boolean> {
   try {
     const response = await sendRequest(access, { method: "DELETE", path });
-    await response.body?.cancel();
+    await response.text();
     if (response.status !== 204) throw badReply(access, response.status);
     return true;
   } catch (fault) {

@@ -59,9 +59,30 @@ describe("a binding", () => {
     ["weight", -1],
     ["http", 80],
     ["http", null],
+    ["tls", false],
+    ["tls", "yes"],
+    ["txt", "a=b"],
+    ["txt", [7]],
+    ["txt", ["novalue"]],
+    ["txt", ["=value"]],
+    ["txt", ["k\u00e9y=value"]],
+    ["txt", ["k\ny=value"]],
+    ["txt", [""]],
+    ["txt", [`a=${"x".repeat(254)}`]],
+    ["txt", [`a=${"\u00e9".repeat(127)}`]],
+    ["txt", Array(33).fill("a=b")],
     ["ttl", 5],
   ])("is refused for %s %j", (field, value) => {
     expect(bindingSchema.safeParse({ ...good, [field]: value }).success).toBe(false);
+  });
+
+  test.each([
+    ["tls", true],
+    ["txt", []],
+    ["txt", ["path=/a b", "empty=", "two==", "Key With Blanks=\u00e9\n"]],
+    ["txt", Array(32).fill(`a=${"x".repeat(253)}`)],
+  ])("may say %s %j", (field, value) => {
+    expect(bindingSchema.parse({ ...good, [field]: value })).toMatchObject({ [field]: value });
   });
 
   test.each(Object.keys(good))("is refused without %s", (field) => {

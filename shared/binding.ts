@@ -15,7 +15,19 @@ export const labelSchema = z.string().superRefine((label, context) => {
 
 const portSchema = z.int().min(1).max(65535);
 const uint16Schema = z.int().min(0).max(65535);
+/** Octets of one string of a TXT RR. */
+const maxTxtLength = 255;
 const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, "a digest is 64 hexadecimal characters (SHA-256)");
+
+/** RFC 6763 §6.4: what stands before the first "=" of a string is its key, printable US-ASCII. */
+const txtForm = /^[\x20-\x3c\x3e-\x7e]+=/;
+const txtSchema = z.string().superRefine((text, context) => {
+  // In octets (RFC 1035 §3.3); the count of characters first, because nobody has to write out a text of megabytes.
+  const isShort = text.length <= maxTxtLength && new TextEncoder().encode(text).length <= maxTxtLength;
+  const message = `is longer than ${maxTxtLength} octets`;
+  if (!isShort) context.addIssue({ code: "custom", message });
+  else if (!txtForm.test(text)) context.addIssue({ code: "custom", message: "is not key=value" });
+});
 
 /** Which rule gave a binding its name, in falling precedence. `label` and `compose` names merge across hosts, the others do not. */
 export const nameRules = ["label", "compose", "container", "host"] as const;
@@ -41,8 +53,12 @@ export const bindingSchema = z.strictObject({
   /** RFC 2782. */
   priority: uint16Schema,
   weight: uint16Schema,
-  /** `berth.http`: true when port 80 of the name leads here, false when no port of the name may stand in for 80. */
+  /** `berth.http`: true when port 80 of the name leads here (443 with `tls`), false when no port of the name may stand in for either. */
   http: z.boolean().optional(),
+  /** The port speaks TLS: https goes there, plain http never does. Absent, its number says. */
+  tls: z.literal(true).optional(),
+  /** What clients may want to know of the service: `key=value`, 255 octets each (RFC 6763 §6). An empty list is as good as none. */
+  txt: z.array(txtSchema).max(32).optional(),
 });
 /** One name, protocol and service port on one host, and where clients connect for it. */
 export type Binding = z.infer<typeof bindingSchema>;

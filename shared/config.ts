@@ -10,6 +10,8 @@ export interface Option<T> {
   help: string;
   /** The placeholder of the value in --help; an option without one is a switch. */
   value?: string;
+  /** The flag may be given several times. The schema reads all values as one text, joined by commas, as the environment has them. */
+  list?: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the one place where options of every type meet; ConfigOf gives each its own back

@@ -86,6 +86,8 @@ describe("the digest", () => {
       priority: 1,
       weight: 1,
       http: true,
+      tls: true,
+      txt: ["a=b"],
     }).map(([field, value]): [string, Partial<Declared>] => [
       `bindings[].${field}`,
       { bindings: declaredSchema.parse({ ...set, bindings: [{ ...web, [field]: value }, db] }).bindings },
@@ -101,5 +103,31 @@ describe("the digest", () => {
       digestOf({ ...declared, bindings: bindings as Declared["bindings"] }),
     );
     expect(new Set(await Promise.all(sets)).size).toBe(3);
+  });
+
+  test("has TLS and texts at the end of a binding that says either, known answer", async () => {
+    const said = { ...web, name: "x.berth.internal", addresses: ["10.0.0.5"] };
+    const bindings = [
+      { ...said, tls: true },
+      { ...said, txt: ["b=2", "a=1"] },
+    ];
+    const set2 = declaredSchema.parse({ ...set, bindings, problems: [] });
+    const start =
+      '\\"x.berth.internal.\\",\\"tcp\\",80,[\\"10.0.0.5\\"],32768,false,\\"compose\\",\\"shop-web-1\\",\\"3f2a 2026-01-01T00:00:00Z\\",\\"healthy\\",0,0,null';
+    expect(canonicalText(set2)).toBe(
+      `{"hostLabel":"nas","addresses":["10.0.0.5","2001:db8::5"],"local":false,"bindings":["[${start},false,[\\"a=1\\",\\"b=2\\"]]","[${start},true,[]]"],"problems":[]}`,
+    );
+    const turned = [
+      { ...said, txt: ["a=1", "b=2"] },
+      { ...said, tls: true },
+    ];
+    expect(await digestOf(declaredSchema.parse({ ...set, bindings: turned, problems: [] }))).toBe(
+      await digestOf(set2),
+    );
+  });
+
+  test("takes an empty list of texts for none", async () => {
+    const bindings = declared.bindings.map((one) => ({ ...one, txt: [] }));
+    expect(await digestOf({ ...declared, bindings })).toBe(await digestOf(declared));
   });
 });

@@ -36,7 +36,13 @@ export function canonicalBinding(binding: Binding): string {
     binding.priority,
     binding.weight,
     binding.http ?? null,
+    ...laterFacts(binding),
   ]);
+}
+
+/** Nothing for a binding that says neither, so that a digest from before there were these facts is still the same set's. */
+function laterFacts({ tls, txt = [] }: Binding): unknown[] {
+  return tls === undefined && txt.length === 0 ? [] : [tls ?? false, txt.toSorted()];
 }
 
 function canonicalProblem(problem: Problem): string {

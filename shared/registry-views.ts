@@ -48,6 +48,10 @@ export const serviceListSchema = z.object({
               port: z.number(),
               fixed: z.boolean(),
               health: z.string(),
+              tls: z.literal(true).optional(),
+              txt: z.array(z.string()).optional(),
+              /** Why it is not answered: `starting`, or `unhealthy` while another one of the port is ready. Absent, it is. */
+              hidden: z.string().optional(),
             }),
           ),
         }),
@@ -76,3 +80,6 @@ export const nameListSchema = z.object({
   ),
 });
 export type NameList = z.infer<typeof nameListSchema>;
+
+/** What `GET /v1/observed` answers: where the request came from. */
+export const observedSchema = z.object({ address: addressSchema });

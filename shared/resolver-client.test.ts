@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest";
 
 import { matchesContentDigest } from "./content-digest.ts";
-import { pushBindings, pushDelta, type ResolverAccess, renewLease, withdrawHost } from "./resolver-client.ts";
+import {
+  observedAddress,
+  pushBindings,
+  pushDelta,
+  type ResolverAccess,
+  renewLease,
+  withdrawHost,
+} from "./resolver-client.ts";
 import { hostIdOfPublicKey, verifyRequest } from "./signature.ts";
 import { linkComponents, signedHeaders, turnComponents } from "./signed-headers.ts";
 import { signerOf } from "./testing/test-signer.ts";
@@ -158,6 +165,24 @@ describe("another life of the registry", () => {
     expect(peer.seen).toHaveLength(2);
     expect(signals.size).toBe(1);
   });
+});
+
+test("the observed address is asked for unsigned, and comes in its one form or not at all", async () => {
+  const seen: Request[] = [];
+  const observe = (address: string) =>
+    observedAddress(
+      accessTo(async (input, init) => {
+        seen.push(new Request(input, init));
+        return Response.json({ address });
+      }),
+    );
+  expect(await observe("::ffff:203.0.113.9")).toBe("203.0.113.9");
+  expect(await observe("2001:DB8::9")).toBe("2001:db8::9");
+  await expect(observe("nas.example")).rejects.toMatchObject({ code: "bad-reply" });
+  const [first] = seen;
+  expect([first?.method, first?.url]).toEqual(["GET", "https://berth.example/v1/observed"]);
+  expect(first?.headers.get("authorization")).toBe("Bearer secret-token");
+  expect(first?.headers.has("signature")).toBe(false);
 });
 
 test("without a key a request goes unsigned, and a refusal is not repeated", async () => {

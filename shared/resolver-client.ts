@@ -1,3 +1,4 @@
+import type { Address } from "./address.ts";
 import type { Delta, Push, PushReply, Renewal } from "./binding.ts";
 import { pushReplySchema } from "./binding.ts";
 import { BerthError } from "./errors.ts";
@@ -6,10 +7,18 @@ import {
   hostListSchema,
   type NameList,
   nameListSchema,
+  observedSchema,
   type ServiceList,
   serviceListSchema,
 } from "./registry-views.ts";
-import { badReply, exchange, type ResolverAccess, readReply, sendRequest } from "./resolver-exchange.ts";
+import {
+  badReply,
+  exchange,
+  type HttpReply,
+  type ResolverAccess,
+  readReply,
+  sendRequest,
+} from "./resolver-exchange.ts";
 import { type HostRequest, type HostTurn, signedHeaders } from "./signed-headers.ts";
 
 export type { KnownGeneration, ResolverAccess } from "./resolver-exchange.ts";
@@ -60,7 +69,8 @@ export async function withdrawHost(
   try {
     const response =
       turn === undefined ? await sendRequest(access, request) : await sendSigned(access, request, turn);
-    await response.body?.cancel();
+    // Read to its end, which is none: an unread reply would keep the connection.
+    await response.text();
     if (response.status !== 204) throw badReply(access, response.status);
     return true;
   } catch (fault) {
@@ -81,6 +91,12 @@ export async function listNames(access: ResolverAccess): Promise<NameList> {
   return exchange(access, nameListSchema, { method: "GET", path: "/v1/names" });
 }
 
+/** The address this machine is seen by; that of its router behind NAT. An agent's token is needed. */
+export async function observedAddress(access: ResolverAccess): Promise<Address> {
+  const { address } = await exchange(access, observedSchema, { method: "GET", path: "/v1/observed" });
+  return address;
+}
+
 async function signedExchange(
   access: ResolverAccess,
   method: string,
@@ -96,7 +112,7 @@ async function signedExchange(
 }
 
 /** A request signed for another life of the registry was not taken, so its turn is still to be had: once, for the life named. */
-async function sendSigned(access: ResolverAccess, request: HostRequest, turn: HostTurn): Promise<Response> {
+async function sendSigned(access: ResolverAccess, request: HostRequest, turn: HostTurn): Promise<HttpReply> {
   const known = access.generation ?? { current: "" };
   const signing = { ...access, generation: known };
   const signal = AbortSignal.timeout(access.timeoutMs);

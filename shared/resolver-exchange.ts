@@ -4,9 +4,31 @@ import { type ErrorReply, errorReplySchema } from "./binding.ts";
 import { BerthError } from "./errors.ts";
 import type { HostSigner } from "./signature.ts";
 
-/** The API of one resolver, as its clients reach it. */
-export interface ResolverAccess {
-  fetch: typeof fetch;
+/**
+ * What is asked of `fetch`, so that something smaller can stand in for it (an agent's memory is for its containers). No redirect is
+ * followed, and the reply must not be read twice.
+ */
+export type HttpSend<R extends HttpReply = HttpReply> = (url: string, request: HttpRequest) => Promise<R>;
+
+export interface HttpRequest {
+  method: string;
+  headers: Record<string, string>;
+  body?: Uint8Array | Blob;
+  signal: AbortSignal;
+  redirect: "manual";
+}
+
+export interface HttpReply {
+  /** From 200 to 299. */
+  readonly ok: boolean;
+  readonly status: number;
+  /** The whole body as UTF-8; rejects when it breaks off. */
+  text(): Promise<string>;
+}
+
+/** The API of one resolver, as its clients reach it. Replies that are not only text are for those who have `fetch` itself. */
+export interface ResolverAccess<R extends HttpReply = HttpReply> {
+  fetch: HttpSend<R>;
   /** The resolver's base URL, such as https://127.0.0.1:8053. */
   url: string;
   token: string;
@@ -49,8 +71,11 @@ export async function exchange<T>(
 }
 
 /** Resolves to the response of a request that was accepted; else throws the BerthError the resolver named, or `resolver-unreachable`. */
-export async function sendRequest(access: ResolverAccess, request: ResolverRequest): Promise<Response> {
-  let response: Response;
+export async function sendRequest<R extends HttpReply>(
+  access: ResolverAccess<R>,
+  request: ResolverRequest,
+): Promise<R> {
+  let response: R;
   try {
     response = await access.fetch(urlOf(access, request.path), {
       method: request.method,
@@ -70,7 +95,7 @@ export async function sendRequest(access: ResolverAccess, request: ResolverReque
 export async function readReply<T>(
   access: ResolverAccess,
   schema: z.ZodType<T>,
-  response: Response,
+  response: HttpReply,
 ): Promise<T> {
   const reply = schema.safeParse(await readJson(access, response));
   if (!reply.success) throw badReply(access, response.status, reply.error);
@@ -83,7 +108,7 @@ export function badReply(access: ResolverAccess, status: number, cause?: unknown
   return new BerthError("bad-reply", message, { who: access.url, retryable: true, cause });
 }
 
-async function faultFrom(access: ResolverAccess, response: Response): Promise<BerthError> {
+async function faultFrom(access: ResolverAccess, response: HttpReply): Promise<BerthError> {
   const reply = errorReplySchema.safeParse(await readJson(access, response));
   if (!reply.success) return badReply(access, response.status);
   const { code, message, ...facts } = reply.data.error;
@@ -100,7 +125,7 @@ function faultList(facts: Omit<ErrorReply["error"], "code" | "message">): string
   return shown.length === 0 ? "" : ` (${shown.join("; ")})`;
 }
 
-async function readJson(access: ResolverAccess, response: Response): Promise<unknown> {
+async function readJson(access: ResolverAccess, response: HttpReply): Promise<unknown> {
   // A reply that breaks off is no reply; only a whole one can be somebody else's.
   const text = await response.text().catch((cause: unknown) => {
     throw unreachable(access, cause);

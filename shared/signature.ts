@@ -20,7 +20,12 @@ export interface HostSigner {
 export interface SignableRequest {
   method: string;
   path: string;
-  headers: Headers;
+  headers: HeaderFields;
+}
+
+/** What is asked of `Headers`; `name` is in lower case. */
+export interface HeaderFields {
+  get(name: string): string | null;
 }
 
 export interface SignatureClaims {
@@ -96,7 +101,7 @@ export function badSignature(fault: string, cause?: unknown): BerthError {
   return new BerthError("bad-signature", message, cause === undefined ? {} : { cause });
 }
 
-function coveredBy(headers: Headers): InnerList {
+function coveredBy(headers: HeaderFields): InnerList {
   const member = memberOf(headers, "signature-input");
   if (!("items" in member)) throw badSignature("its signature-input is not a list of components");
   const seen = new Set<string>();
@@ -117,7 +122,7 @@ function parameterOf(covered: InnerList, name: string): string {
   return bare.value;
 }
 
-function signatureIn(headers: Headers): Uint8Array {
+function signatureIn(headers: HeaderFields): Uint8Array {
   const member = memberOf(headers, "signature");
   const bytes =
     "bare" in member && member.bare.kind === "bytes" ? bytesFromBase64(member.bare.value) : undefined;
@@ -125,7 +130,7 @@ function signatureIn(headers: Headers): Uint8Array {
   return bytes;
 }
 
-function memberOf(headers: Headers, field: string): Item | InnerList {
+function memberOf(headers: HeaderFields, field: string): Item | InnerList {
   const text = headers.get(field);
   if (text === null) throw badSignature(`the header field ${field} is missing`);
   const member = parsedField(field, text).get(label);

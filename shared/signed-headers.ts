@@ -38,7 +38,9 @@ export async function signedHeaders(
   if (access.signer === undefined) return headers;
   const covered = [...turnComponents, bodyComponent, ...linkComponents];
   const components = covered.filter((name) => name.startsWith("@") || name in headers);
-  const signable = { method, path: new URL(urlOf(access, path)).pathname, headers: new Headers(headers) };
+  // Not Headers, which takes as much memory as the rest of an agent's requests.
+  const fields = { get: (name: string) => headers[name] ?? null };
+  const signable = { method, path: new URL(urlOf(access, path)).pathname, headers: fields };
   const claims = { nonce: access.generation?.current ?? "", ...createdAt(access) };
   return { ...headers, ...(await signRequest(access.signer, signable, components, claims)) };
 }

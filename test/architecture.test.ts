@@ -14,7 +14,7 @@ const allowed: Record<Room, { rooms: Room[]; packages: string[] }> = {
     rooms: ["shared"],
     packages: ["hono", "@hono/node-server", "@peculiar/x509", "reflect-metadata", "ws", "zod"],
   },
-  agent: { rooms: ["shared"], packages: ["dockerode", "ws", "zod"] },
+  agent: { rooms: ["shared"], packages: ["dockerode", "smol-toml", "ws", "zod"] },
   "socks-proxy": { rooms: ["shared"], packages: ["zod"] },
   cli: { rooms: ["shared", "resolver", "agent", "socks-proxy"], packages: ["dockerode", "zod"] },
 };
@@ -24,6 +24,7 @@ const doors: Record<string, string[]> = {
   "dns-packet": ["shared/dns/message.ts"],
   "node:buffer": ["shared/dns/message.ts"],
   dockerode: ["agent/engine/docker.ts", "cli/local-engine.ts", "cli/samples.ts"],
+  "smol-toml": ["agent/services/service-file.ts"],
   ws: ["agent/lease/link.ts", "resolver/serve/link.ts", "resolver/serve/links.ts"],
   "cloudflare:workers": ["resolver/store/durable-object.ts"],
   "@peculiar/x509": ["resolver/serve/authority.ts"],
@@ -39,7 +40,7 @@ const edges: Record<Room, RegExp> = {
   resolver:
     /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
   agent:
-    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/docker|lease\/link)\.ts$/,
+    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|ssh-connection)|lease\/link|status\/status-server|health\/probe|relay\/(relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
   "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup|token-file)\.ts$/,
   cli: /^cli\//,
 };
@@ -78,7 +79,8 @@ describe("import rules", () => {
   });
 
   it("let the command line import other rooms' start functions and options only", () => {
-    const entries = /^(resolver\/(node|config)|agent\/(main|config)|socks-proxy\/(main|config))\.ts$/;
+    const entries =
+      /^(resolver\/(node|config)|agent\/(main|config|status\/(agent-status|status-option))|socks-proxy\/(main|config))\.ts$/;
     const faults = product
       .filter(({ room }) => room === "cli")
       .flatMap((source) => pathsImported(source).map((path) => ({ from: source.path, path })))
@@ -107,6 +109,15 @@ describe("import rules", () => {
     });
     expect(pure.length).toBeGreaterThan(50);
     expect(faults).toEqual([]);
+  });
+
+  it("let the rooms speak by their log alone, which lets nobody's words start a line or command a terminal", () => {
+    const consoles = /^(cli\/|resolver\/(worker|store\/durable-object)\.ts$)/;
+    const faults = product.filter(
+      ({ path, text }) =>
+        !consoles.test(path) && /\bconsole\.|\bprocess\.(stdout|stderr)\b/.test(withoutComments(text)),
+    );
+    expect(faults.map(({ path }) => path)).toEqual([]);
   });
 
   it("name every relative file with its ending", () => {

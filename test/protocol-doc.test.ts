@@ -8,6 +8,7 @@ import { closing } from "../resolver/link-protocol.ts";
 import { auditListSchema } from "../shared/audit.ts";
 import { restoreReportSchema } from "../shared/backup.ts";
 import {
+  bindingSchema,
   declaredSchema,
   deltaBodySchema,
   errorReplySchema,
@@ -18,9 +19,14 @@ import {
 } from "../shared/binding.ts";
 import { changeSchema, snapshotSchema } from "../shared/changes.ts";
 import { matchesContentDigest } from "../shared/content-digest.ts";
-import { canonicalText, digestOf } from "../shared/digest.ts";
+import { canonicalBinding, canonicalText, digestOf } from "../shared/digest.ts";
 import { BerthError } from "../shared/errors.ts";
-import { hostListSchema, nameListSchema, serviceListSchema } from "../shared/registry-views.ts";
+import {
+  hostListSchema,
+  nameListSchema,
+  observedSchema,
+  serviceListSchema,
+} from "../shared/registry-views.ts";
 import { hostIdOfPublicKey, verifyRequest } from "../shared/signature.ts";
 import { bodyComponent, turnComponents } from "../shared/signed-headers.ts";
 import { rfcPrivateKey, rfcPublicKey, signerOfKey } from "../shared/testing/test-signer.ts";
@@ -60,6 +66,7 @@ describe("docs/protocol.md shows examples that", () => {
     "created-token": createdTokenSchema,
     "unknown-generation": errorReplySchema,
     declared: declaredSchema,
+    binding: bindingSchema,
     "delta-body": deltaBodySchema,
     "renewal-body": renewalBodySchema,
     "push-reply": pushReplySchema,
@@ -67,6 +74,7 @@ describe("docs/protocol.md shows examples that", () => {
     hosts: hostListSchema,
     services: serviceListSchema,
     names: nameListSchema,
+    observed: observedSchema,
     snapshot: snapshotSchema,
     change: changeSchema,
     audit: auditListSchema,
@@ -97,6 +105,10 @@ describe("docs/protocol.md computes right", () => {
     expect(canonicalText(declared)).toBe(block("canonical"));
     expect(await digestOf(declared)).toBe(block("digest"));
     expect(createHash("sha256").update(block("canonical")).digest("hex")).toBe(block("digest"));
+  });
+
+  test("the canonical text of a binding that says more", () => {
+    expect(canonicalBinding(bindingSchema.parse(jsonIn("binding")))).toBe(block("canonical-binding"));
   });
 
   test("where the delta leads from that set", async () => {

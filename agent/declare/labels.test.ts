@@ -84,10 +84,90 @@ test.each([
 test("an unknown berth label is a fault that lists the known ones; other people's labels are not read", () => {
   const { faults } = read({ "berth.nmae": "web", "com.example.berth.x": "y", berthing: "z" });
   expect(faults.map(({ message }) => message)).toEqual([
-    "berth knows no label berth.nmae; it knows berth.name, berth.http, berth.ignore",
+    "berth knows no label berth.nmae; it knows berth.name, berth.http, berth.ignore, berth.tls, berth.weight, berth.priority, berth.health, berth.check, berth.publish, berth.network, berth.port.N and berth.txt.KEY",
   ]);
 });
 
+const asks = {
+  ...{ names: undefined, http: undefined, ignore: false, aliases: [], tls: [], weight: 1, priority: 0 },
+  ...{ ignoreHealth: false, check: undefined, publish: undefined, network: undefined, txt: [] },
+};
+
 test("no labels ask for nothing", () => {
-  expect(read({})).toEqual({ declaration: { names: undefined, http: undefined, ignore: false }, faults: [] });
+  expect(read({})).toEqual({ declaration: asks, faults: [] });
+});
+
+const right: [string, string, object][] = [
+  ["berth.weight", "0", { weight: 0 }],
+  ["berth.weight", " 65535 ", { weight: 65535 }],
+  ["berth.priority", "10", { priority: 10 }],
+  ["berth.health", "Ignore", { ignoreHealth: true }],
+  ["berth.network", "shop_default", { network: "shop_default" }],
+  ["berth.tls", "true", { tls: "all" }],
+  ["berth.tls", "no", { tls: [] }],
+  ["berth.tls", "443, 8443", { tls: [443, 8443] }],
+  ["berth.publish", "true", { publish: true }],
+  ["berth.publish", "false", { publish: false }],
+  [
+    "berth.publish",
+    "8080,53/udp",
+    {
+      publish: [
+        { containerPort: 8080, protocol: "tcp" },
+        { containerPort: 53, protocol: "udp" },
+      ],
+    },
+  ],
+  ["berth.port.80", "8080", { aliases: [{ protocol: "tcp", servicePort: 80, containerPort: 8080 }] }],
+  ["berth.port.53/udp", "5353", { aliases: [{ protocol: "udp", servicePort: 53, containerPort: 5353 }] }],
+  ["berth.port.53/UDP", "5353/udp", { aliases: [{ protocol: "udp", servicePort: 53, containerPort: 5353 }] }],
+  ["berth.txt.path", "/admin", { txt: ["path=/admin"] }],
+  ["berth.txt.empty", "", { txt: ["empty="] }],
+  ["berth.check", "off", { check: "off" }],
+];
+test.each(right)("%s=%s", (label, text, expected) => {
+  expect(read({ [label]: text })).toEqual({ declaration: { ...asks, ...expected }, faults: [] });
+});
+
+const wrong: [string, string, RegExp][] = [
+  ["berth.weight", "-1", /whole number from 0 to 65535; 1 holds/],
+  ["berth.priority", "65536", /whole number from 0 to 65535; 0 holds/],
+  ["berth.health", "off", /give ignore, or remove the label/],
+  ["berth.network", " ", /give the name of one of the container's networks/],
+  ["berth.tls", "yes please", /neither true nor a list of ports such as 443,8443/],
+  ["berth.publish", "80/sctp", /neither true nor a list of container ports/],
+  ["berth.port.http", "80", /write it as berth.port.80 or berth.port.53\/udp/],
+  ["berth.port.0", "80", /write it as/],
+  ["berth.port.80", "0", /give its number, 1 to 65535, alone/],
+  ["berth.port.80", "53/udp", /give its number/],
+  ["berth.txt.a=b", "c", /none of them "="/],
+  ["berth.txt.\u00e4", "c", /printable ASCII/],
+  ["berth.txt.k", "x".repeat(254), /longer than 255 bytes/],
+  ["berth.check", "ping", /give tcp, http:\/path/],
+];
+test.each(wrong)("%s=%s is a fault and asks for nothing", (label, text, message) => {
+  const { declaration, faults } = read({ [label]: text });
+  expect(declaration).toEqual(asks);
+  expect(faults).toEqual([{ code: "bad-label", message: expect.stringMatching(message) }]);
+});
+
+test("one wrong port in a list leaves the others standing", () => {
+  const { declaration, faults } = read({ "berth.tls": "443,x" });
+  expect(declaration.tls).toEqual([443]);
+  expect(faults).toHaveLength(1);
+});
+
+test("txt keys that differ in case alone are one", () => {
+  const { declaration, faults } = read({ "berth.txt.Path": "/a", "berth.txt.path": "/b" });
+  expect(declaration.txt).toEqual(["Path=/a"]);
+  expect(faults[0]?.message).toMatch(/upper and lower case/);
+});
+
+test("33 txt labels are one too many, and so are 65 berth.port labels", () => {
+  const many = (count: number, prefix: string) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`${prefix}${index + 1}`, "80"]));
+  const { declaration, faults } = read({ ...many(33, "berth.txt."), ...many(65, "berth.port.") });
+  expect(declaration.txt).toHaveLength(32);
+  expect(declaration.aliases).toHaveLength(64);
+  expect(faults.map(({ code }) => code)).toEqual(["too-many", "too-many"]);
 });

@@ -1,18 +1,18 @@
 import { describe, expect, test } from "vitest";
 
 import { declaredSchema, type Problem } from "../../shared/binding.ts";
-import { afterRead, declaredFrom } from "../engine/engine-view.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import { problemOf } from "../problem.ts";
-import { containerOf, portOf, siteOf } from "../testing/builders.ts";
+import { containerOf, inputOf, portOf, rulesOf, siteOf } from "../testing/builders.ts";
+import { declare } from "./declare.ts";
 import { problemsWithinLimits } from "./limits.ts";
 
 function declaredOf(containers: ContainerFacts[]) {
-  const found = declaredFrom(afterRead({ containers, problems: [] }, 0, false), siteOf(), 1, 60_000);
-  if (found === undefined) throw new Error("nothing is declared");
+  const { bindings, problems: all } = declare(inputOf(containers), rulesOf());
+  const problems = problemsWithinLimits(all);
+  const { hostLabel, addresses, local } = siteOf();
   // Past a limit the resolver would refuse the whole set.
-  declaredSchema.parse(found.declared);
-  const { bindings, problems } = found.declared;
+  declaredSchema.parse({ hostLabel, addresses, local, bindings, problems });
   return { containers: new Set(bindings.map(({ container }) => container)), bindings, problems };
 }
 
@@ -45,6 +45,15 @@ describe("bindings", () => {
     expect(problems).toEqual([
       tooMany("a-1", /2 names at 1001 .* 2002 bindings.*may have 2000; publish fewer/),
     ]);
+  });
+
+  test("names for single ports count for these alone: SERVICE_NAME at 600 ports is 3 for each", () => {
+    const { bindings, problems } = declaredOf([
+      containerOf("wide", { labels: { SERVICE_NAME: "x" }, ports: portsOf(600) }),
+      containerOf("wider", { labels: { SERVICE_NAME: "y" }, ports: portsOf(700) }),
+    ]);
+    expect(bindings).toHaveLength(1_800);
+    expect(problems).toEqual([tooMany("wider", /702 names at 700 ports are 2100 bindings/)]);
   });
 
   test("a host over 20,000 leaves out the largest, one by one, whatever their names", () => {

@@ -16,19 +16,20 @@ const mend = "publish fewer ports, or give fewer names in berth.name";
 
 /**
  * The offers that can be declared together, in the order given: none over a container's limit, and of the others the largest left out
- * until the rest fits the host's (of equal ones the later), so that small ones stay whoever else comes.
+ * until the rest fits the host's (of equal ones the later), so that small ones stay whoever else comes. Before names are settled: one that is
+ * left out takes no name from another.
  */
 export function offersWithinLimits(offers: readonly Offer[]): { offers: Offer[]; problems: Problem[] } {
   const problems: Problem[] = [];
-  const leaveOut = ({ container }: Offer, why: string): void => {
-    problems.push(problemOf(container.name, "too-many", `it is not declared: ${why}`));
+  const leaveOut = ({ shown, place }: Offer, why: string): void => {
+    problems.push(problemOf(shown, "too-many", `${place}it is not declared: ${why}`));
   };
   let total = 0;
   const kept = new Set<Offer>();
-  for (const offer of offers.toSorted((left, right) => sizeOf(left) - sizeOf(right))) {
-    const size = sizeOf(offer);
+  for (const offer of offers.toSorted((left, right) => left.size - right.size)) {
+    const { size, names, portCount } = offer;
     if (size > most.container.bindings) {
-      const asked = `its ${offer.names.length} names at ${offer.ports.length} published ports are ${size} bindings`;
+      const asked = `its ${names.length} names at ${portCount} ports are ${size} bindings`;
       leaveOut(offer, `${asked}, and a container may have ${most.container.bindings}; ${mend}`);
     } else if (total + size > most.host.bindings) {
       const full = `this host's containers have more than ${most.host.bindings} bindings together, so the largest are left out`;
@@ -39,11 +40,6 @@ export function offersWithinLimits(offers: readonly Offer[]): { offers: Offer[];
     }
   }
   return { offers: offers.filter((offer) => kept.has(offer)), problems };
-}
-
-/** Before names are settled: a container that is left out takes no name from another. */
-function sizeOf({ names, ports }: Offer): number {
-  return names.length * ports.length;
 }
 
 /**

@@ -1,62 +1,138 @@
 import type { NameRule } from "../../shared/binding.ts";
 import { describeFault } from "../../shared/errors.ts";
-import { displayName, labelFromText, type Name, nameBelow } from "../../shared/name.ts";
+import { displayName, labelFromText, type Name, nameBelow, parseName } from "../../shared/name.ts";
 import { nameRefusal } from "../../shared/reserved.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
+import type { AskedCheck } from "./asked-check.ts";
+import { type FamilyName, type FamilyReading, namingFamilies } from "./families.ts";
+import type { DeclareRules, Family } from "./input.ts";
+import { nameFromTemplate } from "./name-template.ts";
+import type { PortKey, ServicePort } from "./ports.ts";
 
-export interface RuledName {
-  name: Name;
+export interface RuledName extends FamilyName {
   rule: NameRule;
+}
+
+/** The names of one container, and how it came by them. */
+export interface Naming {
+  names: RuledName[];
+  /** Which of them cannot be had, and why. */
+  faults: string[];
+  /** What gave the names: `berth.name`, a family, or an alternative of the template; undefined when nothing did. */
+  gaveNames: string | undefined;
+  /** What the families said, in the order of their precedence; those that are off are not among them. */
+  readings: { family: Family; reading: FamilyReading }[];
 }
 
 /**
- * The names of one container and the rule that gave each: those `berth.name` declares, else Compose's `service.project`, else the
- * container's own name; and always `<container>.<host>.host.<zone>`. `faults` says which of them cannot be had, and why.
+ * The names of one container: those `berth.name` declares, else those of the first family that gives one, else what the template makes of
+ * it; and always `<container>.<host>.host.<zone>`.
  */
 export function namesOfContainer(
-  container: Pick<ContainerFacts, "name" | "compose">,
+  container: ContainerFacts,
   declared: readonly Name[] | undefined,
-  site: { zone: Name; hostLabel: string },
-): { names: RuledName[]; faults: string[] } {
-  const names = (declared ?? []).map((name): RuledName => ({ name, rule: "label" }));
-  const faults = new Set<string>();
-  for (const { rule, texts, below } of wantedNames(container, declared !== undefined, site.hostLabel)) {
-    const labels = texts.map(labelFromText);
-    const bad = texts.find((_, index) => labels[index] === undefined);
-    if (bad !== undefined) {
-      faults.add(
-        `"${bad}" gives no DNS label: one has 1 to 63 letters, digits and hyphens; rename it, or set berth.name`,
-      );
-      continue;
-    }
-    try {
-      const name = nameBelow([...labels, ...below].join("."), site.zone);
-      const fault = rule === "host" ? undefined : nameRefusal(name, site.zone)?.message;
-      if (fault === undefined) names.push({ name, rule });
-      else faults.add(`${displayName(name)}: ${fault}; rename it, or set berth.name`);
-    } catch (fault) {
-      faults.add(describeFault(fault));
-    }
+  ports: readonly ServicePort[],
+  rules: DeclareRules,
+): Naming {
+  const readings = readingsOf(container, ports, rules).map(({ family, reading }) => ({
+    family,
+    reading: withRealHttp(reading, ports),
+  }));
+  const host = hostName(container, rules);
+  const given = givenNames(container, declared, readings, rules);
+  const faults = [...given.faults, ...host.faults];
+  return { ...given, names: [...given.names, ...host.names], faults: [...new Set(faults)], readings };
+}
+
+/** What the families that are on make of the container. */
+export function readingsOf(
+  container: ContainerFacts,
+  ports: readonly PortKey[],
+  { families, zone }: Pick<DeclareRules, "families" | "zone">,
+): Naming["readings"] {
+  const on = namingFamilies.filter(({ family }) => families.has(family));
+  return on.map(({ family, read }) => ({ family, reading: read({ container, ports, zone }) }));
+}
+
+/** A port that is not there would keep any other from standing in for 80. */
+function withRealHttp(reading: FamilyReading, ports: readonly ServicePort[]): FamilyReading {
+  const isThere = (http: number) =>
+    ports.some((port) => port.protocol === "tcp" && port.servicePort === http);
+  const missing = new Set(
+    reading.names.flatMap(({ http }) => (http === undefined || isThere(http) ? [] : [http])),
+  );
+  if (missing.size === 0) return reading;
+  const names = reading.names.map((name) =>
+    missing.has(name.http ?? 0) ? { ...name, http: undefined } : name,
+  );
+  const notes = [...missing].map((http) => `port ${http} is to answer on 80, and is not published`);
+  return { ...reading, names, notes: [...reading.notes, ...notes] };
+}
+
+/** The checks that families ask for. */
+export function familyChecks({ readings }: Pick<Naming, "readings">): AskedCheck[] {
+  return readings.flatMap(({ reading }) => reading.checks);
+}
+
+type Given = Pick<Naming, "names" | "faults" | "gaveNames">;
+
+function givenNames(
+  container: ContainerFacts,
+  declared: readonly Name[] | undefined,
+  readings: Naming["readings"],
+  rules: DeclareRules,
+): Given {
+  if (declared !== undefined) {
+    const names = declared.map((name): RuledName => ({ name, rule: "label", ...everywhere }));
+    return { names, faults: [], gaveNames: "berth.name" };
   }
-  return { names, faults: [...faults] };
+  const first = readings.find(({ reading }) => reading.names.length > 0);
+  if (first === undefined) return templateName(container, rules);
+  const names = first.reading.names.map((name): RuledName => ({ ...name, rule: "label" }));
+  return { names, faults: [], gaveNames: first.family };
 }
 
-interface WantedName {
-  rule: NameRule;
-  /** Engine names, to be made into one label each. */
-  texts: string[];
-  /** Labels that stand already. */
-  below: string[];
+const everywhere = { ports: undefined, http: undefined };
+
+function templateName(container: ContainerFacts, { template, hostLabel, zone }: DeclareRules): Given {
+  const { found, fault } = nameFromTemplate(template, container, hostLabel);
+  if (found === undefined)
+    return { names: [], faults: fault === undefined ? [] : [fault], gaveNames: undefined };
+  const { text, isOfService, alternative } = found;
+  try {
+    const name = nameBelow(parseName(text).slice(0, -1), zone);
+    const refusal = nameRefusal(name, zone)?.message;
+    if (refusal === undefined) {
+      const rule = isOfService ? "compose" : "container";
+      return { names: [{ name, rule, ...everywhere }], faults: [], gaveNames: alternative };
+    }
+    const refused = `${displayName(name)}: ${refusal}; rename it, or set berth.name`;
+    return { names: [], faults: [refused], gaveNames: undefined };
+  } catch (cause) {
+    return { names: [], faults: [describeFault(cause)], gaveNames: undefined };
+  }
 }
 
-function wantedNames(
-  container: Pick<ContainerFacts, "name" | "compose">,
-  isDeclared: boolean,
-  hostLabel: string,
-): WantedName[] {
-  const host: WantedName = { rule: "host", texts: [container.name], below: [hostLabel, "host"] };
-  if (isDeclared) return [host];
-  const { compose } = container;
-  if (compose === undefined) return [{ rule: "container", texts: [container.name], below: [] }, host];
-  return [{ rule: "compose", texts: [compose.service, compose.project], below: [] }, host];
+function hostName(
+  { name }: ContainerFacts,
+  { hostLabel, zone }: DeclareRules,
+): Pick<Naming, "names" | "faults"> {
+  const label = labelFromText(name);
+  if (label === undefined) {
+    const fault = `"${name}" gives no DNS label: one has 1 to 63 letters, digits and hyphens; rename it, or set berth.name`;
+    return { names: [], faults: [fault] };
+  }
+  try {
+    return { names: [hostOwnName(label, { hostLabel, zone })], faults: [] };
+  } catch (cause) {
+    return { names: [], faults: [describeFault(cause)] };
+  }
+}
+
+/** `<label>.<host>.host.<zone>`. Throws a BerthError `bad-name` when it grows too long. */
+export function hostOwnName(
+  label: string,
+  { hostLabel, zone }: Pick<DeclareRules, "hostLabel" | "zone">,
+): RuledName {
+  return { name: nameBelow(`${label}.${hostLabel}.host`, zone), rule: "host", ...everywhere };
 }

@@ -1,61 +1,77 @@
-import type { Problem } from "../../shared/binding.ts";
-import type { ContainerFacts } from "../engine/facts.ts";
-import { problemOf } from "../problem.ts";
-import type { Site } from "../site.ts";
-import { type Declaration, declarationFromLabels } from "./labels.ts";
-import { namesOfContainer, type RuledName } from "./names.ts";
-import { type ServicePort, servicePortsOf } from "./ports.ts";
+import type { Binding } from "../../shared/binding.ts";
+import { canonicalBinding } from "../../shared/digest.ts";
+import type { Name } from "../../shared/name.ts";
+import type { ComposeFacts } from "../engine/facts.ts";
+import type { RuledName } from "./names.ts";
+import type { ServicePort } from "./ports.ts";
 
-/** One container's claims, before they are settled against the others'. */
+/** A binding with the text it is sorted by, which costs more to make than to keep. */
+export interface Declarable {
+  binding: Binding;
+  text: string;
+}
+
+/** What one container, or one service of a file, claims, before it is settled against the others' claims. */
 export interface Offer {
-  container: ContainerFacts;
-  names: RuledName[];
-  ports: ServicePort[];
-  http: Declaration["http"];
+  /** Its problems are found by this. */
+  shown: string;
+  /** As others' problems speak of it: `container web`. */
+  called: string;
+  /** How its problems begin, where several engines have to be told apart. */
+  place: string;
+  /** Tells it from every other one, also from one of its name. */
+  key: string;
+  compose: ComposeFacts | undefined;
+  names: readonly RuledName[];
+  /** A host-own name that somebody else has is nothing anybody has to mend. */
+  yieldsHostName: boolean;
+  /** How many bindings all its names have together. */
+  size: number;
+  portCount: number;
+  /** Made when first asked for: one that is left out for its size never makes them. */
+  bindings(): readonly Declarable[];
 }
 
-/** What one container asks to be declared; `offer` is undefined when that is nothing. */
-export function offerOf(
-  container: ContainerFacts,
-  site: Site,
-): { offer: Offer | undefined; problems: Problem[]; notes: string[] } {
-  const { declaration, faults } = declarationFromLabels(container.labels, site.zone);
-  const problems = faults.map(({ code, message }) => problemOf(container.name, code, message));
-  if (declaration.ignore)
-    return { offer: undefined, problems, notes: [`${container.name} is ignored by label`] };
-  const reach = servicePortsOf(container.ports, site);
-  problems.push(...reach.faults.map(({ code, message }) => problemOf(container.name, code, message)));
-  const notes = reach.privatePorts.map((port) => `${container.name}: port ${port} is bound to loopback`);
-  if (container.ports.length === 0 && declaration.names !== undefined) problems.push(unpublished(container));
-  if (reach.ports.length === 0) return { offer: undefined, problems, notes };
-  const named = namesOfContainer(container, declaration.names, site);
-  problems.push(...named.faults.map((message) => problemOf(container.name, "bad-name", message)));
-  const http = httpOf(declaration, reach.ports);
-  if (http.fault !== undefined) problems.push(problemOf(container.name, "bad-label", http.fault));
-  const offer = { container, names: named.names, ports: reach.ports, http: http.value };
-  return { offer, problems, notes };
+/** What bindings are made of: every name at each of its ports. */
+export interface OfferParts {
+  names: readonly RuledName[];
+  ports: readonly ServicePort[];
+  /** `berth.http`, which holds for every name. */
+  http: number | "off" | undefined;
+  bindingOf(port: ServicePort): Omit<Binding, "name" | "rule" | "http">;
 }
 
-function unpublished(container: ContainerFacts): Problem {
-  const { networkMode } = container;
-  const reason =
-    networkMode === "host"
-      ? "it uses the host's network, where Docker publishes no port"
-      : networkMode.startsWith("container:")
-        ? "it uses another container's network; set the label on that container"
-        : "it publishes no port; publish one, for example with -p 80";
-  return problemOf(container.name, "no-port", `berth.name leads nowhere: ${reason}`);
+export function sizeOf({ names, ports }: Pick<OfferParts, "names" | "ports">): number {
+  const all = ports.length;
+  return names.reduce((sum, name) => sum + (name.ports === undefined ? all : portsOf(name, ports).length), 0);
 }
 
-/** `berth.http` must name a published TCP port: a typing error would otherwise quietly take port 80 away. */
-function httpOf(
-  declaration: Declaration,
-  ports: readonly ServicePort[],
-): { value: Declaration["http"]; fault?: string } {
-  const { http } = declaration;
-  const tcp = new Set(ports.filter((port) => port.protocol === "tcp").map((port) => port.servicePort));
-  if (http === undefined || http === "off" || tcp.has(http)) return { value: http };
-  const there = [...tcp].toSorted((left, right) => left - right).join(", ") || "none";
-  const fault = `berth.http=${http}: the container publishes no TCP port ${http}; published ones: ${there}`;
-  return { value: undefined, fault };
+export function bindingsOf({ names, ports, http, bindingOf }: OfferParts): Declarable[] {
+  const bodies = new Map(ports.map((port) => [port, bindingOf(port)]));
+  return names.flatMap((ruled) =>
+    portsOf(ruled, ports).map((port) => {
+      const body = bodies.get(port) ?? bindingOf(port);
+      const binding: Binding = {
+        name: ruled.name,
+        rule: ruled.rule,
+        ...body,
+        ...httpOf(port, http ?? ruled.http),
+      };
+      return { binding, text: canonicalBinding(binding) };
+    }),
+  );
+}
+
+function portsOf({ ports: own }: RuledName, ports: readonly ServicePort[]): readonly ServicePort[] {
+  return own === undefined ? ports : ports.filter(({ containerPort }) => own.has(containerPort));
+}
+
+function httpOf(port: ServicePort, http: number | "off" | undefined): { http?: boolean } {
+  return http === undefined ? {} : { http: port.protocol === "tcp" && port.servicePort === http };
+}
+
+/** The bindings of the names an offer kept, in the order they had. */
+export function bindingsOfNames(offer: Offer, kept: ReadonlySet<Name> | undefined): readonly Declarable[] {
+  const all = offer.bindings();
+  return kept === undefined ? all : all.filter(({ binding }) => kept.has(binding.name));
 }

@@ -3,8 +3,14 @@ import type { Binding } from "../../shared/binding.ts";
 import type { PublishedPort } from "../engine/facts.ts";
 import type { SiteAddresses } from "../site.ts";
 
+/** A port inside the container. */
+export interface PortKey {
+  protocol: Binding["protocol"];
+  containerPort: number;
+}
+
 /** One port of a container with one host port, and where on the host that is open. */
-export type ServicePort = Pick<Binding, "protocol" | "servicePort" | "addresses" | "port" | "fixed">;
+export interface ServicePort extends PortKey, Pick<Binding, "servicePort" | "addresses" | "port" | "fixed"> {}
 
 export interface PortFault {
   code: string;
@@ -77,9 +83,11 @@ function merge(
   const addresses = [...new Set([...(known?.addresses ?? []), ...reach.addresses])].toSorted();
   const fixed = entry.fixed && (known?.fixed ?? true);
   const { protocol } = reach;
-  ports.set(key, { protocol, servicePort: entry.containerPort, addresses, port: entry.hostPort, fixed });
+  const { containerPort, hostPort: port } = entry;
+  ports.set(key, { protocol, containerPort, servicePort: containerPort, addresses, port, fixed });
 }
 
-function displayPort(entry: PublishedPort): string {
+/** `80/tcp`; also what tells two ports of a container apart. */
+export function displayPort(entry: { containerPort: number; protocol: string }): string {
   return `${entry.containerPort}/${entry.protocol}`;
 }

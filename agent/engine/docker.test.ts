@@ -4,14 +4,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { createDockerEngine } from "./docker.ts";
+import { createEngine } from "./docker.ts";
+import type { EngineLimits } from "./docker-engine.ts";
 import type { Engine } from "./engine.ts";
+import type { EngineEvent } from "./event-lines.ts";
+import { parseEngineTargets } from "./target.ts";
 
 // Faults a real engine cannot be made to show at will, over a real socket: dockerode and docker-modem are part of what is tested.
+
+function engineAt(text: string, limits?: EngineLimits): Engine {
+  const [target] = parseEngineTargets(text, {});
+  if (target === undefined) throw new Error(text);
+  return createEngine(target, limits);
+}
 
 let dir: string;
 let server: Server;
 let engine: Engine;
+/** For tests that wait for its limits. */
+let hasty: Engine;
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 
 beforeEach(async () => {
@@ -19,7 +30,8 @@ beforeEach(async () => {
   const path = join(dir, "sock");
   server = createServer((request, response) => answer(request, response));
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  engine = createDockerEngine(path, { callMs: 80, quietMs: 30 });
+  engine = engineAt(path, { callMs: 10_000, quietMs: 10_000 });
+  hasty = engineAt(path, { callMs: 80, quietMs: 30 });
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
@@ -52,11 +64,18 @@ describe("calls", () => {
     await expect(engine.inspect("7f5b")).rejects.toMatchObject({ code: "engine-fault" });
   });
 
-  test("live-restore is what the engine says, false when it says nothing", async () => {
-    answer = json({ LiveRestoreEnabled: true });
-    expect(await engine.liveRestore()).toBe(true);
-    answer = json({});
-    expect(await engine.liveRestore()).toBe(false);
+  test("an image that is gone, or may not be looked at, is none", async () => {
+    let asked = "";
+    answer = (request, response) => {
+      asked = request.url ?? "";
+      json({ Config: {} })(request, response);
+    };
+    expect(await engine.inspectImage("sha256:7f5b")).toEqual({ Config: {} });
+    expect(asked).toBe("/images/sha256:7f5b/json");
+    for (const status of [403, 404]) {
+      answer = json({ message: "no" }, status);
+      expect(await engine.inspectImage("sha256:7f5b")).toBeUndefined();
+    }
   });
 
   test.each([
@@ -69,10 +88,44 @@ describe("calls", () => {
   });
 });
 
+describe("what it is", () => {
+  /** By recorded shape: what each was seen to answer, cut to what counts. */
+  const podman = { Version: "4.3.1", Components: [{ Name: "Podman Engine" }, { Name: "Conmon" }] };
+  const docker = { Version: "20.10.24", Components: [{ Name: "Engine" }, { Name: "containerd" }] };
+  const told = (version: unknown, info: unknown, infoStatus = 200): typeof answer => {
+    return (request, response) => {
+      const isInfo = request.url === "/info";
+      json(isInfo ? info : version, isInfo ? infoStatus : 200)(request, response);
+    };
+  };
+
+  test.each([
+    ["Docker", docker, {}, { kind: "docker", version: "20.10.24", rootless: false, liveRestore: false }],
+    ["with live-restore", docker, { LiveRestoreEnabled: true }, { liveRestore: true }],
+    ["rootless", docker, { SecurityOptions: ["name=seccomp", "name=rootless"] }, { rootless: true }],
+    ["Podman", podman, { Rootless: false, SecurityOptions: null }, { kind: "podman", rootless: false }],
+    ["rootless Podman", podman, { Rootless: true }, { kind: "podman", rootless: true }],
+    ["of a kind that does not say", { Version: "27" }, null, { kind: "docker", version: "27" }],
+  ])("%s", async (_, version, info, about) => {
+    answer = told(version, info ?? {});
+    expect(await engine.about()).toMatchObject(about);
+  });
+
+  test("one that may not tell of itself has no live-restore", async () => {
+    answer = told(podman, { message: "forbidden" }, 403);
+    expect(await engine.about()).toMatchObject({ kind: "podman", liveRestore: false });
+  });
+
+  test("but one that fails to is a fault", async () => {
+    answer = told(docker, { message: "broken" }, 500);
+    await expect(engine.about()).rejects.toMatchObject({ code: "engine-fault" });
+  });
+});
+
 describe("an engine that hangs or is not there", () => {
   test("accepts and never answers", async () => {
     answer = () => {};
-    await expect(engine.list()).rejects.toMatchObject({
+    await expect(hasty.list()).rejects.toMatchObject({
       code: "engine-unreachable",
       facts: { gone: false },
       message: expect.stringMatching(/did not answer within 0\.08 s/),
@@ -81,7 +134,7 @@ describe("an engine that hangs or is not there", () => {
 
   test("stops in the middle of its answer", async () => {
     answer = (_, response) => response.writeHead(200, { "content-length": "100" }).write("[");
-    await expect(engine.list()).rejects.toMatchObject({ code: "engine-unreachable" });
+    await expect(hasty.list()).rejects.toMatchObject({ code: "engine-unreachable" });
   });
 
   test("drops the connection in the middle of its answer", async () => {
@@ -92,7 +145,7 @@ describe("an engine that hangs or is not there", () => {
   });
 
   test("has no socket", async () => {
-    const absent = createDockerEngine(join(dir, "absent"));
+    const absent = engineAt(join(dir, "absent"));
     await expect(absent.list()).rejects.toMatchObject({
       code: "engine-unreachable",
       facts: { gone: true },
@@ -107,13 +160,13 @@ describe("an engine that hangs or is not there", () => {
     // Renamed, or closing would remove it.
     await rename(left, `${left}2`);
     await new Promise((resolve) => other.close(resolve));
-    const refused = createDockerEngine(`${left}2`);
+    const refused = engineAt(`${left}2`);
     await expect(refused.list()).rejects.toMatchObject({ facts: { gone: true } });
   });
 
   test("close ends the calls under way", async () => {
     answer = () => {};
-    const listing = createDockerEngine(join(dir, "sock"));
+    const listing = engineAt(join(dir, "sock"));
     const call = listing.list();
     listing.close();
     await expect(call).rejects.toMatchObject({ code: "engine-unreachable" });
@@ -125,13 +178,13 @@ test("DOCKER_* in the environment changes neither the socket nor its limits", as
   vi.stubEnv("DOCKER_TLS_VERIFY", "1");
   vi.stubEnv("DOCKER_CLIENT_TIMEOUT", "1");
   answer = json([]);
-  expect(await createDockerEngine(join(dir, "sock")).list()).toEqual([]);
+  expect(await engineAt(join(dir, "sock")).list()).toEqual([]);
 });
 
 describe("events", () => {
   let stream: ServerResponse;
   let pings: number;
-  const hints: (string | undefined)[] = [];
+  const hints: EngineEvent[] = [];
   const faults: Error[] = [];
   const line = (id: string) =>
     `${JSON.stringify({ Type: "container", Action: "start", Actor: { ID: id } })}\n`;
@@ -149,9 +202,10 @@ describe("events", () => {
       response.writeHead(200).flushHeaders();
     };
   });
-  const watch = () =>
-    engine.watchEvents(
-      (id) => hints.push(id),
+  const looked = (id: string | undefined) => ({ kind: "look", id });
+  const watch = (watched = engine) =>
+    watched.watchEvents(
+      (event) => hints.push(event),
       (fault) => faults.push(fault),
     );
 
@@ -162,7 +216,7 @@ describe("events", () => {
     stream.write(all.slice(0, 90));
     stream.write(Buffer.from(all.slice(90)).subarray(0, -5));
     stream.write(Buffer.from(all).subarray(-5));
-    await vi.waitFor(() => expect(hints).toEqual(["a", "b", "ç"]));
+    await vi.waitFor(() => expect(hints).toEqual(["a", "b", "ç"].map(looked)));
     opened.close();
   });
 
@@ -177,16 +231,16 @@ describe("events", () => {
   });
 
   test("a quiet stream outlives every limit, and the engine is pinged meanwhile", async () => {
-    const opened = await watch();
-    await vi.waitFor(() => expect(pings).toBeGreaterThan(4));
+    const opened = await watch(engineAt(join(dir, "sock"), { callMs: 500, quietMs: 25 }));
+    await vi.waitFor(() => expect(pings).toBeGreaterThan(20), { timeout: 20_000 });
     expect([hints, faults]).toEqual([[], []]);
     opened.close();
   });
 
   test("a ping without answer is a hint, and the stream stays", async () => {
-    const opened = await watch();
+    const opened = await watch(hasty);
     answer = () => {};
-    await vi.waitFor(() => expect(hints).toContain(undefined));
+    await vi.waitFor(() => expect(hints).toContainEqual(looked(undefined)));
     expect(faults).toEqual([]);
     opened.close();
   });
@@ -201,6 +255,6 @@ describe("events", () => {
 
   test("an engine that never takes the subscription is a fault", async () => {
     answer = () => {};
-    await expect(watch()).rejects.toMatchObject({ code: "engine-unreachable", facts: { gone: false } });
+    await expect(watch(hasty)).rejects.toMatchObject({ code: "engine-unreachable", facts: { gone: false } });
   });
 });

@@ -4,7 +4,16 @@ import { bindingsFromContainers } from "../declare/bindings.ts";
 import { problemsWithinLimits } from "../declare/limits.ts";
 import { problemOf } from "../problem.ts";
 import type { Site } from "../site.ts";
-import type { EngineRead } from "./inventory.ts";
+import type { EngineAbout } from "./engine.ts";
+import type { ContainerFacts } from "./facts.ts";
+
+/** What one engine's containers are. */
+export interface EngineRead {
+  containers: readonly ContainerFacts[];
+  problems: readonly Problem[];
+  /** Running, and told to stop: they serve what they have begun and take nothing new. */
+  draining: readonly ContainerFacts[];
+}
 
 /**
  * What may be said about an engine's containers at some moment:
@@ -20,33 +29,46 @@ import type { EngineRead } from "./inventory.ts";
 export interface EngineView {
   /** Undefined before the first good read. */
   read: EngineRead | undefined;
-  /** When the last good read began; before the first one, when the agent started. */
+  /** When the last good list was asked for; before the first one, when the agent started. */
   readAt: number;
-  /** The read engine's containers outlive it. */
-  liveRestore: boolean;
+  /** Undefined before the engine has answered. */
+  about: EngineAbout | undefined;
   /** What went wrong first since the last good read. */
   fault: Error | undefined;
   /** The engine's process has ended since the last good read. */
   gone: boolean;
-  /** The engine was reached again, and not read since. */
-  unread: boolean;
+  /** Nobody is there: the last attempt met no engine, not even a silent one. */
+  absent: boolean;
+  /** Since when the engine is reached again, and was not read; undefined when it was. */
+  unreadSince: number | undefined;
 }
 
 export function firstView(now: number): EngineView {
-  return { read: undefined, readAt: now, liveRestore: false, fault: undefined, gone: false, unread: false };
+  const none = { read: undefined, about: undefined, fault: undefined, unreadSince: undefined };
+  return { ...none, readAt: now, gone: false, absent: false };
 }
 
-export function afterRead(read: EngineRead, readAt: number, liveRestore: boolean): EngineView {
-  return { read, readAt, liveRestore, fault: undefined, gone: false, unread: false };
+export function afterRead(read: EngineRead, readAt: number, about: EngineAbout): EngineView {
+  return { read, readAt, about, fault: undefined, gone: false, absent: false, unreadSince: undefined };
+}
+
+/** Single containers were looked at since the last good list, which stays the one that vouches for the others. */
+export function afterLook(view: EngineView, read: EngineRead): EngineView {
+  return { ...view, read };
 }
 
 export function afterFault(view: EngineView, fault: Error, gone: boolean): EngineView {
   // The first fault is kept: its words go into a push, which must not change with each attempt.
-  return { ...view, fault: view.fault ?? fault, gone: view.gone || gone };
+  return { ...view, fault: view.fault ?? fault, gone: view.gone || gone, absent: gone };
 }
 
-export function afterReconnect(view: EngineView): EngineView {
-  return { ...view, unread: true };
+export function afterReconnect(view: EngineView, now: number): EngineView {
+  return { ...view, absent: false, unreadSince: now };
+}
+
+/** Podman has no process that its containers could die with. */
+export function outlivesEngine({ about }: EngineView): boolean {
+  return about?.kind === "podman" || about?.liveRestore === true;
 }
 
 /** The host's whole set as it can be vouched for at `now`; undefined while nothing can be said. `notes` are for a debug log. */
@@ -65,16 +87,18 @@ export function declaredFrom(
     );
     return { declared: { ...own, bindings: [], problems: [problem] }, notes: [] };
   }
-  if (view.read === undefined || view.unread) return undefined;
+  if (view.read === undefined || view.unreadSince !== undefined) return undefined;
   const { bindings, problems, notes } = bindingsFromContainers(view.read.containers, site);
-  const kept = view.gone && !view.liveRestore ? bindings.filter(({ fixed }) => fixed) : bindings;
+  const kept = view.gone && !outlivesEngine(view) ? bindings.filter(({ fixed }) => fixed) : bindings;
   const all = [...view.read.problems, ...problems];
   if (kept.length < bindings.length)
     all.push(engineProblem(view, "has ended, so ports that it chose itself are not declared"));
   return { declared: { ...own, bindings: kept, problems: problemsWithinLimits(all) }, notes };
 }
 
-function engineProblem(view: EngineView, what: string): Problem {
+/** `label` tells one engine from the host's others; "" where there is one. */
+export function engineProblem(view: EngineView, what: string, label = ""): Problem {
   const reason = view.fault === undefined ? "" : `: ${describeFault(view.fault)}`;
-  return problemOf("", "engine-unreachable", `the container engine ${what}${reason}`);
+  const engine = label === "" ? "the container engine" : `the container engine ${label}`;
+  return problemOf("", "engine-unreachable", `${engine} ${what}${reason}`);
 }

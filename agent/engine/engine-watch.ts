@@ -2,14 +2,32 @@ import { BerthError, describeFault } from "../../shared/errors.ts";
 import { backoffMs, soon } from "../backoff.ts";
 import { Bell, type Clock, sleep } from "../clock.ts";
 import type { Outage } from "../outage.ts";
-import type { Engine } from "./engine.ts";
-import { afterFault, afterRead, afterReconnect, type EngineView, firstView } from "./engine-view.ts";
+import { ContainerReader } from "./container-reader.ts";
+import type { Engine, EngineAbout } from "./engine.ts";
+import {
+  afterFault,
+  afterLook,
+  afterRead,
+  afterReconnect,
+  type EngineRead,
+  type EngineView,
+  firstView,
+} from "./engine-view.ts";
+import type { EngineEvent } from "./event-lines.ts";
 import { Inventory } from "./inventory.ts";
+import { Looks } from "./looks.ts";
+import { Pace } from "./pace.ts";
+import { Stops } from "./stops.ts";
 
-/** A burst of events becomes one pass: the first runs at once, the next this long after the one before has ended. */
+/** Hints at no container merge: the first runs a pass at once, the next this long after the one before has ended. */
 const spacingMs = 50;
-/** Docker answers an event request a moment before it subscribes, so a first pass can miss what happens in between. */
+/**
+ * Docker answers an event request a moment before it subscribes, so a first pass can miss what happens in between; and what was looked at
+ * alone is held against a list this soon.
+ */
 const settleMs = 1_000;
+/** Past this many containers to look at one by one, all are looked at: an engine may send events faster than it answers. */
+const maxHints = 4096;
 
 export interface EngineWatchOptions {
   engine: Engine;
@@ -19,32 +37,63 @@ export interface EngineWatchOptions {
   resyncMs: number;
   /** Called whenever more, or less, can be said about the engine's containers; at once when the engine's process ends. */
   onView(view: EngineView): void;
+  /** Called at every step that has ended, well or not: a watch that never calls it for long hangs. */
+  onProgress?(): void;
+}
+
+/** Since the watch began. */
+export interface EngineCounters {
+  passes: number;
+  events: number;
+  inspects: number;
+  faults: number;
+  /** By the clock; undefined before the first good list. */
+  lastReadAt: number | undefined;
 }
 
 /**
  * Watches one engine for good:
  *
- *   subscribe -> (pass -> wait for a hint or the resync) ... -> the stream breaks -> back off -> subscribe
+ *   subscribe -> (pass -> wait for a hint, a list that is due, or the resync) ... -> the stream breaks -> back off -> subscribe
  *
- * A pass that fails is tried again on the same stream: a silent engine keeps it open, and its end is how we learn that the engine died.
+ * An event that names its container has that one inspected and shown at once, beside the passes; a list follows within a second. A pass
+ * that fails is tried again on the same stream: a silent engine keeps it open, and its end is how we learn that the engine died.
  */
 export class EngineWatch {
   readonly #options: EngineWatchOptions;
+  readonly #reader: ContainerReader;
   readonly #inventory: Inventory;
+  readonly #looks = new Looks((id) => this.#look(id));
+  readonly #pace: Pace;
+  readonly #stops = new Stops();
   readonly #closing = new AbortController();
   readonly #bell = new Bell();
+  /** For the next pass: what could not be looked at alone. */
   #hinted = new Set<string>();
+  #readAll = false;
+  #cancelList: (() => void) | undefined;
+  #healthReadAt = -Infinity;
+  #stream = AbortSignal.abort();
   #view: EngineView;
   #failures = 0;
+  #counts = { passes: 0, events: 0, faults: 0 };
 
   constructor(options: EngineWatchOptions) {
+    const { engine, clock } = options;
     this.#options = options;
-    this.#inventory = new Inventory(options.engine);
-    this.#view = firstView(options.clock.now());
+    this.#reader = new ContainerReader(engine, () => options.onProgress?.());
+    this.#inventory = new Inventory(engine, this.#reader);
+    this.#pace = new Pace(clock, () => this.#setView(afterLook(this.#view, this.#known())));
+    this.#view = firstView(clock.now());
   }
 
   get view(): EngineView {
     return this.#view;
+  }
+
+  get counters(): EngineCounters {
+    const lastReadAt = this.#view.read === undefined ? undefined : this.#view.readAt;
+    return { ...this.#counts, inspects: this.#reader.inspects, lastReadAt };
   }
 
   /** Resolves after `close` only. */
@@ -59,39 +108,52 @@ export class EngineWatch {
     }
   }
 
+  /** Has everything read again, whatever is known. */
+  refresh(): void {
+    this.#readAll = true;
+    this.#bell.ring();
+  }
+
   close(): void {
     this.#closing.abort();
   }
 
   async #watchStream(): Promise<void> {
-    const { engine } = this.#options;
+    const { engine, clock } = this.#options;
     /** Aborted when the stream breaks or the agent closes. */
     const ended = new AbortController();
     const end = (): void => ended.abort();
     const onBroken = (fault: Error): void => {
+      end();
       // Here and not after the pass under way, which may hang on the dead engine for its whole time limit.
       this.#fail(fault);
-      end();
     };
-    const stream = await engine.watchEvents((id) => this.#hint(id), onBroken);
+    const stream = await engine.watchEvents((event) => this.#take(event), onBroken);
     this.#closing.signal.addEventListener("abort", end);
     try {
       this.#inventory.forget();
-      this.#setView(afterReconnect(this.#view));
-      const liveRestore = await engine.liveRestore();
-      if (!this.#closing.signal.aborted) await this.#passes(liveRestore, ended.signal);
+      this.#stream = ended.signal;
+      this.#setView(afterReconnect(this.#view, clock.now()));
+      const about = await engine.about();
+      this.#reader.isPodman = about.kind === "podman";
+      if (!this.#closing.signal.aborted) await this.#passes(about, ended.signal);
     } finally {
+      end();
       stream.close();
+      this.#looks.clear();
+      this.#pace.settle();
+      this.#cancelList?.();
+      this.#cancelList = undefined;
       this.#closing.signal.removeEventListener("abort", end);
     }
   }
 
   /** Runs passes until `ended`. */
-  async #passes(liveRestore: boolean, ended: AbortSignal): Promise<void> {
+  async #passes(about: EngineAbout, ended: AbortSignal): Promise<void> {
     const { clock, resyncMs } = this.#options;
     let untilNext = Math.min(settleMs, resyncMs);
     while (!ended.aborted) {
-      if (await this.#pass(liveRestore, ended)) {
+      if (await this.#pass(about, ended)) {
         await sleep(clock, spacingMs, ended);
         await this.#bell.wait(clock, untilNext, ended);
         untilNext = resyncMs;
@@ -101,38 +163,118 @@ export class EngineWatch {
     }
   }
 
-  async #pass(liveRestore: boolean, ended: AbortSignal): Promise<boolean> {
-    const { clock, outage } = this.#options;
-    const hinted = this.#hinted;
+  async #pass(about: EngineAbout, ended: AbortSignal): Promise<boolean> {
+    const { clock, outage, resyncMs, onProgress } = this.#options;
+    const [hinted, all] = [this.#hinted, this.#readAll];
     this.#hinted = new Set();
+    this.#readAll = false;
+    this.#cancelList?.();
+    this.#cancelList = undefined;
     const readAt = clock.now();
+    // Podman's list says nothing of health, and its events can be lost.
+    const health = about.kind === "podman" && readAt - this.#healthReadAt >= resyncMs;
     try {
-      const read = await this.#inventory.read(hinted, readAt);
+      await this.#inventory.read({ hinted, all, health }, readAt);
       // What was read before the engine ended says nothing about now.
       if (ended.aborted) return false;
       this.#failures = 0;
+      this.#counts.passes += 1;
+      if (health) this.#healthReadAt = readAt;
       outage.end();
-      this.#setView(afterRead(read, readAt, liveRestore));
+      this.#stops.keepOnly(this.#inventory.ids);
+      this.#pace.settle();
+      this.#setView(afterRead(this.#known(), readAt, about));
+      onProgress?.();
       return true;
     } catch (fault) {
       if (ended.aborted) return false;
       for (const id of hinted) this.#hinted.add(id);
+      this.#readAll ||= all;
       this.#fail(fault);
       return false;
     }
   }
 
+  #take(event: EngineEvent): void {
+    if (event.kind === "nothing") return;
+    this.#counts.events += 1;
+    if (event.kind === "stopping") this.#takeStop(event);
+    else if (!this.#knowsHealth(event)) this.#hint(event.id);
+  }
+
+  #takeStop({ id, signal, atMs }: EngineEvent & { kind: "stopping" }): void {
+    // Docker's own `stop` comes when the container has stopped.
+    const isStop = signal !== undefined || this.#view.about?.kind === "podman";
+    const isTaken = isStop && this.#stops.take(id, signal, atMs);
+    const facts = this.#inventory.factsOf(id);
+    const isDraining = isTaken && facts?.running === true && this.#stops.has(facts);
+    // Not looked at: the engine may hold the container's lock until it is gone, and then says so.
+    if (!isDraining) this.#hint(id);
+    else if (this.#isCurrent()) this.#pace.changed();
+  }
+
+  /** Podman tells of every probe. While the container is looked at, what is known of it may be older than the event. */
+  #knowsHealth({ id, health }: EngineEvent & { kind: "look" }): boolean {
+    if (id === undefined || health === undefined || this.#looks.has(id) || this.#hinted.has(id)) return false;
+    return this.#isCurrent() && this.#inventory.factsOf(id)?.health === health;
+  }
+
   #hint(id: string | undefined): void {
-    if (id !== undefined) this.#hinted.add(id);
+    if (id !== undefined && !this.#readAll) {
+      if (this.#looks.size + this.#hinted.size >= maxHints) {
+        this.#looks.clear();
+        this.#hinted.clear();
+        this.#readAll = true;
+      } else if (this.#isCurrent()) {
+        this.#looks.ask(id);
+        return;
+      } else {
+        this.#hinted.add(id);
+      }
+    }
     this.#bell.ring();
+  }
+
+  async #look(id: string): Promise<void> {
+    const { clock } = this.#options;
+    const stream = this.#stream;
+    try {
+      const isChanged = await this.#inventory.look(id);
+      if (stream.aborted || !isChanged) return;
+      this.#cancelList ??= clock.after(settleMs, () => this.#bell.ring());
+      if (this.#isCurrent()) this.#pace.changed();
+    } catch {
+      // A pass meets the same fault, and can tell a container that hangs from an engine that does.
+      if (stream.aborted) return;
+      this.#hinted.add(id);
+      this.#bell.ring();
+    }
+  }
+
+  /** Whether single looks may be shown: the rest of what is known was read in this life of the engine. */
+  #isCurrent(): boolean {
+    const { read, gone, unreadSince } = this.#view;
+    return !this.#stream.aborted && read !== undefined && !gone && unreadSince === undefined;
+  }
+
+  #known(): EngineRead {
+    const { containers, problems } = this.#inventory;
+    const isDraining = containers.map((facts) => facts.running && this.#stops.has(facts));
+    return {
+      containers: containers.filter((_, index) => isDraining[index] === false),
+      problems,
+      draining: containers.filter((_, index) => isDraining[index]),
+    };
   }
 
   #fail(fault: unknown): void {
     if (this.#closing.signal.aborted) return;
     const error = fault instanceof Error ? fault : new Error(String(fault));
     const gone = error instanceof BerthError && error.facts.gone === true;
+    this.#counts.faults += 1;
     this.#options.outage.begin("engine", describeFault(error));
     this.#setView(afterFault(this.#view, error, gone));
+    this.#options.onProgress?.();
   }
 
   #setView(view: EngineView): void {

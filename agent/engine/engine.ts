@@ -1,3 +1,5 @@
+import type { EngineEvent } from "./event-lines.ts";
+
 /** A container as the engine's list shows it. */
 export interface ContainerSummary {
   id: string;
@@ -7,8 +9,19 @@ export interface ContainerSummary {
   fingerprint: string;
 }
 
-/** Whatever the engine answered about one container; facts.ts narrows it. */
+/** Whatever the engine answered about one container or image; facts.ts narrows it. */
 export type EngineInspect = Readonly<Record<string, unknown>>;
+
+/** What an engine is; found out by asking, never configured. */
+export interface EngineAbout {
+  kind: "docker" | "podman";
+  /** As it calls itself, such as 20.10.24; "" when it does not say. */
+  version: string;
+  /** Its containers' own addresses are in a network namespace that other programs of this machine do not reach. */
+  rootless: boolean;
+  /** Its containers outlive it. */
+  liveRestore: boolean;
+}
 
 /** An open event stream. */
 export interface Watch {
@@ -26,13 +39,14 @@ export interface Engine {
   list(): Promise<ContainerSummary[]>;
   /** Undefined when the container is gone. */
   inspect(id: string): Promise<EngineInspect | undefined>;
+  /** Undefined when the image is gone, or may not be looked at. */
+  inspectImage(id: string): Promise<EngineInspect | undefined>;
   /**
-   * Resolves once the engine has taken the subscription. `onHint` is called with the container an event is about, or without one when it
-   * is not known. `onBroken` is called at most once, when the stream ends other than by `close`: the engine's process has gone.
+   * Resolves once the engine has taken the subscription. `onEvent` is called with every event that may change a fact, and when the engine
+   * has become silent. `onBroken` is called at most once, when the stream ends other than by `close`: the engine's process has gone.
    */
-  watchEvents(onHint: (id: string | undefined) => void, onBroken: (fault: Error) => void): Promise<Watch>;
-  /** Whether its containers outlive it. */
-  liveRestore(): Promise<boolean>;
+  watchEvents(onEvent: (event: EngineEvent) => void, onBroken: (fault: Error) => void): Promise<Watch>;
+  about(): Promise<EngineAbout>;
   /** Ends every call under way with a fault. */
   close(): void;
 }

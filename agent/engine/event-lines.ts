@@ -27,25 +27,66 @@ export class LineSplitter {
   }
 }
 
-/** What an event asks for: another look, at one container when it is known; or nothing, when no fact can have changed. */
-export type Hint = { kind: "look"; id: string | undefined } | { kind: "nothing" };
+/**
+ * What an event asks for:
+ *
+ *   look      another look, at one container when it is known; `health` is what a health event says, which some engines send at every probe
+ *   stopping  a signal was sent to a container, or (without one) its engine was told to stop it, at this moment of the engine's clock
+ *   nothing   no fact can have changed
+ */
+export type EngineEvent =
+  | { kind: "look"; id: string | undefined; health?: string }
+  | { kind: "stopping"; id: string; signal: string | undefined; atMs: number }
+  | { kind: "nothing" };
 
 /**
  * Actions that change nothing an agent declares. Health probes alone send three exec events each, and would keep the loop busy for
  * ever. Any action not listed here counts, so an engine's new one is never missed.
  */
 const withoutEffect =
-  /^(?:exec_\w+|attach|detach|top|resize|export|commit|archive-path|extract-to-dir|copy)(?::|$)/;
+  /^(?:exec|exec_\w+|attach|detach|top|resize|export|commit|archive-path|extract-to-dir|copy)(?::|$)/;
 
-/** Reads one line of the engine's event stream. A line that cannot be read is still a hint. */
-export function hintFromEvent(line: string): Hint {
+/** Reads one line of an engine's event stream, Docker's dialect or Podman's. A line that cannot be read is still a reason to look. */
+export function eventFromLine(line: string): EngineEvent {
   const event = parseEvent(line);
   const action = textAt(event, "Action") ?? "";
   if (withoutEffect.test(action)) return { kind: "nothing" };
   const actor = objectAt(event, "Actor");
-  if (textAt(event, "Type") !== "network") return { kind: "look", id: textAt(actor, "ID") };
-  // A network event's actor is the network; the container stands among its attributes.
-  return { kind: "look", id: textAt(objectAt(actor, "Attributes"), "container") };
+  const id = textAt(actor, "ID");
+  const attributes = objectAt(actor, "Attributes");
+  if (textAt(event, "Type") === "network") return { kind: "look", id: containerOf(action, id, attributes) };
+  if (action.startsWith("health_status")) return healthEvent(action, id, event);
+  const atMs = timeOf(event);
+  const signal = textAt(attributes, "signal");
+  // Podman says `stop` as it begins to stop a container; Docker when it is over, after `kill`: the watch tells them apart.
+  if (
+    id !== undefined &&
+    atMs !== undefined &&
+    (action === "stop" || (action === "kill" && signal !== undefined))
+  )
+    return { kind: "stopping", id, signal: action === "stop" ? undefined : signal, atMs };
+  return { kind: "look", id };
+}
+
+/**
+ * A Docker network event's actor is the network, and the container stands among its attributes; Podman's actor is the container itself.
+ * The events of a network's own life name neither.
+ */
+function containerOf(action: string, actor: string | undefined, attributes: unknown): string | undefined {
+  return textAt(attributes, "container") ?? (/^(?:dis)?connect$/.test(action) ? actor : undefined);
+}
+
+function healthEvent(action: string, id: string | undefined, event: unknown): EngineEvent {
+  const health = /^health_status: *(\w+)/.exec(action)?.[1] ?? textAt(event, "HealthStatus");
+  return { kind: "look", id, ...(health === undefined ? {} : { health }) };
+}
+
+/** Milliseconds since 1970; from a time in whole seconds their beginning, so that no event seems younger than it is. */
+function timeOf(event: unknown): number | undefined {
+  const nanoseconds = objectAt(event, "timeNano");
+  if (typeof nanoseconds === "number" && nanoseconds > 0) return nanoseconds / 1e6;
+  const seconds = objectAt(event, "time");
+  return typeof seconds === "number" && seconds > 0 ? seconds * 1000 : undefined;
 }
 
 function parseEvent(line: string): unknown {

@@ -1,23 +1,52 @@
 import { z } from "zod";
 
+import { type Address, isUnspecified, parseAddress } from "../../shared/address.ts";
 import type { Binding } from "../../shared/binding.ts";
 import { BerthError } from "../../shared/errors.ts";
+import { sortedBy } from "../sorted.ts";
 import type { EngineInspect } from "./engine.ts";
+import { servingVariables } from "./env.ts";
+import { type ExposedMap, exposedPorts, portMapSchema, publishedPorts } from "./port-maps.ts";
+import { signalName } from "./signals.ts";
 
 /** What berth has to know of one container, and nothing else of what its engine tells. */
 export interface ContainerFacts {
   id: string;
   /** Without Docker's leading slash. */
   name: string;
+  /** As the engine names it, such as nginx:1.27. */
+  image: string;
   labels: Readonly<Record<string, string>>;
+  /** Only the variables that name services for some program (SERVICE_NAME and the like): others may hold secrets. */
+  env: Readonly<Record<string, string>>;
   /** It serves: running, neither paused nor between two restarts. */
   running: boolean;
   startedAt: string;
+  /** What a polite stop sends, by its name: SIGTERM, whatever the engine calls it. */
+  stopSignal: string;
+  /** What the container's own HEALTHCHECK says. */
   health: Binding["health"];
   networkMode: string;
   /** The published ports; none while it does not run. */
   ports: readonly PublishedPort[];
+  /** What the container, or else its image, says it listens at (EXPOSE); sorted. */
+  exposed: readonly ExposedPort[];
+  /** Sorted by name; none while it does not run. */
+  networks: readonly ContainerNetwork[];
   compose: ComposeFacts | undefined;
+  /** It is a task of a Swarm service: its ports may be published by the routing mesh, not by this engine. */
+  isSwarmTask: boolean;
+}
+
+export interface ExposedPort {
+  protocol: "tcp" | "udp" | "sctp";
+  containerPort: number;
+}
+
+export interface ContainerNetwork {
+  name: string;
+  /** The container's own addresses in it. */
+  addresses: readonly Address[];
 }
 
 export interface PublishedPort {
@@ -37,12 +66,11 @@ export interface ComposeFacts {
   oneoff: boolean;
 }
 
-const portEntrySchema = z.looseObject({ HostIp: z.string().nullish(), HostPort: z.string().nullish() });
-const portMapSchema = z
-  .record(z.string(), z.array(portEntrySchema).nullish())
-  .nullish()
-  .transform((map) => map ?? {});
-type PortMap = z.infer<typeof portMapSchema>;
+const networkSchema = z.looseObject({
+  IPAddress: z.string().nullish(),
+  GlobalIPv6Address: z.string().nullish(),
+});
+const exposedSchema = z.record(z.string(), z.unknown()).nullish();
 
 /** Null and absent are the same to engines, which differ in it between versions. */
 const inspectSchema = z.looseObject({
@@ -55,13 +83,34 @@ const inspectSchema = z.looseObject({
     StartedAt: z.string().nullish(),
     Health: z.looseObject({ Status: z.string().nullish() }).nullish(),
   }),
-  Config: z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }),
+  Config: z.looseObject({
+    Image: z.string().nullish(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+    Env: z.array(z.string()).nullish(),
+    // Podman gives its number.
+    StopSignal: z.union([z.string(), z.number()]).nullish(),
+    ExposedPorts: exposedSchema,
+  }),
   HostConfig: z.looseObject({ NetworkMode: z.string().nullish(), PortBindings: portMapSchema }),
-  NetworkSettings: z.looseObject({ Ports: portMapSchema }),
+  NetworkSettings: networkSchema.extend({
+    Ports: portMapSchema,
+    Networks: z.record(z.string(), networkSchema.nullish()).nullish(),
+  }),
 });
+type Inspect = z.infer<typeof inspectSchema>;
+
+/** What an engine's description of a container leaves open. */
+export interface Dialect {
+  isPodman: boolean;
+  /** What the container's image exposes, where the engine does not say so of the container. */
+  exposedByImage?: ExposedMap;
+}
 
 /** Throws a BerthError `engine-fault` when the engine's description lacks what berth has to know. */
-export function factsFromInspect(inspect: EngineInspect): ContainerFacts {
+export function factsFromInspect(
+  inspect: EngineInspect,
+  { isPodman, exposedByImage }: Dialect = { isPodman: false },
+): ContainerFacts {
   const parsed = inspectSchema.safeParse(inspect);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -71,17 +120,24 @@ export function factsFromInspect(inspect: EngineInspect): ContainerFacts {
   const { Id, Name, State, Config, HostConfig, NetworkSettings } = parsed.data;
   const running = State.Running && State.Paused !== true && State.Restarting !== true;
   const labels = Config.Labels ?? {};
+  const networkMode = HostConfig.NetworkMode ?? "";
   return {
     id: Id,
     name: Name.replace(/^\//, ""),
+    image: Config.Image ?? "",
     labels,
+    env: servingVariables(Config.Env ?? []),
     running,
     startedAt: State.StartedAt ?? "",
+    stopSignal: signalName(Config.StopSignal) ?? "SIGTERM",
     health: healthFrom(State.Health?.Status),
-    networkMode: HostConfig.NetworkMode ?? "",
+    networkMode,
     // An exited container can still show its old ports, which by now may be another container's (seen after kill -9 of dockerd).
-    ports: running ? portsFrom(NetworkSettings.Ports, HostConfig.PortBindings) : [],
+    ports: running ? publishedPorts(NetworkSettings.Ports, HostConfig.PortBindings, isPodman) : [],
+    exposed: exposedPorts(exposedByImage ?? Config.ExposedPorts ?? {}),
+    networks: running ? networksFrom(NetworkSettings, networkMode) : [],
     compose: composeFrom(labels),
+    isSwarmTask: labels["com.docker.swarm.task.id"] !== undefined,
   };
 }
 
@@ -89,31 +145,18 @@ function healthFrom(status: string | null | undefined): Binding["health"] {
   return status === "starting" || status === "healthy" || status === "unhealthy" ? status : "none";
 }
 
-function portsFrom(published: PortMap, asked: PortMap): PublishedPort[] {
-  const ports: PublishedPort[] = [];
-  for (const [key, entries] of Object.entries(published)) {
-    const match = /^(\d+)\/(tcp|udp|sctp)$/.exec(key);
-    const containerPort = portFrom(match?.[1]);
-    if (match === null || containerPort === undefined) continue;
-    for (const entry of entries ?? []) {
-      const hostPort = portFrom(entry.HostPort);
-      if (hostPort === undefined) continue;
-      const protocol = match[2] as PublishedPort["protocol"];
-      const fixed = isFixed(asked[key], hostPort);
-      ports.push({ protocol, containerPort, hostIp: entry.HostIp ?? "", hostPort, fixed });
-    }
-  }
-  return ports;
+function networksFrom(settings: Inspect["NetworkSettings"], networkMode: string): ContainerNetwork[] {
+  const joined = Object.entries(settings.Networks ?? {});
+  const networks = joined.map(([name, network]) => ({ name, addresses: addressesIn(network ?? {}) }));
+  if (networks.length > 0) return sortedBy(networks, ({ name }) => name);
+  // Older Podman describes its default network here alone; Docker no longer fills these fields (API 1.52).
+  const addresses = addressesIn(settings);
+  return addresses.length === 0 ? [] : [{ name: networkMode, addresses }];
 }
 
-/** A range ("9000-9010"), "0" and nothing at all leave the choice to Docker, and so does --publish-all, which asks for no binding. */
-function isFixed(asked: PortMap[string], hostPort: number): boolean {
-  return (asked ?? []).some((entry) => entry.HostPort === String(hostPort));
-}
-
-function portFrom(text: string | null | undefined): number | undefined {
-  const port = /^\d{1,5}$/.test(text ?? "") ? Number(text) : 0;
-  return port >= 1 && port <= 65535 ? port : undefined;
+function addressesIn({ IPAddress, GlobalIPv6Address }: z.infer<typeof networkSchema>): Address[] {
+  const found = [IPAddress, GlobalIPv6Address].map((text) => parseAddress(text ?? ""));
+  return found.filter((address) => address !== undefined && !isUnspecified(address)) as Address[];
 }
 
 function composeFrom(labels: Readonly<Record<string, string>>): ComposeFacts | undefined {

@@ -45,13 +45,25 @@ const anyBinding = fc
     port: fc.integer({ min: 1, max: 3 }),
     servicePort: fc.constantFrom(80, 443),
     health: fc.constantFrom("none", "healthy"),
+    isTls: fc.boolean(),
+    txt: fc.constantFrom<string[]>([], ["v=1"], ["v=1", "a=b"]),
   })
-  .map(({ name, ...given }) => bindingOf(name, given));
+  .map(({ name, isTls, ...given }) => bindingOf(name, { ...given, ...(isTls ? { tls: true } : {}) }));
 const anyDeclared = fc
   .record({ bindings: fc.array(anyBinding, { maxLength: 8 }), hostLabel: fc.constantFrom("alpha", "beta") })
   .map(({ bindings, hostLabel }) => declaredOf(bindings, { hostLabel }));
 
 describe("deltaBetween", () => {
+  test.each<[string, Partial<Binding>]>([
+    ["health", { health: "unhealthy" }],
+    ["tls", { tls: true }],
+    ["txt", { txt: ["v=1"] }],
+  ])("tells of a name of which nothing but %s is another", (_, given) => {
+    const wanted = [bindingOf("a", given), bindingOf("b")];
+    const delta = deltaBetween(declaredOf([bindingOf("a"), bindingOf("b")]), declaredOf(wanted));
+    expect(delta).toMatchObject({ changed: [wanted[0]], gone: [] });
+  });
+
   test("applied to the one set, gives the other; and names none that is the same in both", async () => {
     await fc.assert(
       fc.asyncProperty(anyDeclared, anyDeclared, async (held, wanted) => {

@@ -6,16 +6,26 @@ import { displayName } from "../../shared/name.ts";
 export class GrantNews {
   readonly #log: Log;
   #refused = new Map<string, string>();
-  #hostLabel: string | undefined;
+  #last: PushReply | undefined;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
+  /** Undefined before the first reply. */
+  get hostLabel(): string | undefined {
+    return this.#last?.hostLabel;
+  }
+
+  /** By the last reply. */
+  get refused(): PushReply["refused"] {
+    return this.#last?.refused ?? [];
+  }
+
   read(reply: PushReply, declaredLabel: string): void {
     this.#readRefused(reply);
-    const before = this.#hostLabel ?? declaredLabel;
-    this.#hostLabel = reply.hostLabel;
+    const before = this.#last?.hostLabel ?? declaredLabel;
+    this.#last = reply;
     if (before === reply.hostLabel) return;
     if (reply.hostLabel === declaredLabel)
       this.#log.info(`this host's own names stand under its label "${declaredLabel}" again`);

@@ -15,6 +15,7 @@ import {
   ResolverSession,
   type ResolverSessionOptions,
 } from "./resolver-session.ts";
+import { type LeaseState, Standing } from "./standing.ts";
 import { describeTrouble } from "./trouble.ts";
 import { Turn } from "./turn.ts";
 
@@ -24,10 +25,15 @@ export interface LeaseKeeperOptions extends ResolverSessionOptions {
   /** Where `readToken` reads, for people. */
   tokenFile: string;
   openLink: OpenLink;
+  /** Called at least every 30 s while the keeper is alive, whatever the resolver does. */
+  onProgress?: () => void;
   clock: Clock;
   random: () => number;
   log: Log;
 }
+
+/** Nothing is due as often as this; only `onProgress` needs it. */
+const longestRestMs = 15_000;
 
 /** What the registry holds for us, by its last reply. */
 interface Accepted extends Offer {
@@ -54,6 +60,7 @@ export class LeaseKeeper {
   #accepted: Accepted | undefined;
   #retryAt = 0;
   #failures = 0;
+  readonly #standing = new Standing();
 
   constructor(options: LeaseKeeperOptions) {
     const { openLink: open, clock, random, log } = options;
@@ -71,23 +78,41 @@ export class LeaseKeeper {
     return this.#session.url;
   }
 
+  get state(): LeaseState {
+    const { fault, renewedAt, pushes, renewals } = this.#standing;
+    const { hostLabel, refused } = this.#news;
+    const url = this.resolverUrl;
+    const held = { leaseMs: this.#accepted?.leaseMs, isLinked: this.#link.isOpen(url) };
+    return { url, fault, renewedAt, pushes, renewals, ...held, hostLabel, refused };
+  }
+
   /** The host's whole set; undefined while nothing can be vouched for, and then nothing is renewed either. */
   offer(declared: Declared | undefined): void {
     this.#wanted = declared;
     this.#bell.ring();
   }
 
+  /** Resolves once the registry has taken what was offered last, or after `limitMs`. Never rejects. */
+  flush(limitMs: number): Promise<void> {
+    const isTaken = async (): Promise<boolean> => {
+      const offer = await this.#digestOffer();
+      return offer === undefined || offer.digest === this.#accepted?.digest;
+    };
+    return this.#standing.until(isTaken, this.#options.clock, limitMs);
+  }
+
   /** Resolves after `close` only. */
   async run(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, onProgress } = this.#options;
     while (!this.#closing.signal.aborted) {
+      onProgress?.();
       const offer = await this.#digestOffer();
       const dueAt = this.#dueAt(offer);
       if (offer !== undefined && dueAt <= clock.now()) await this.#exchange(offer);
       else {
         const linkDueAt = this.#tendLink(offer);
         const waitMs = Math.min(dueAt, linkDueAt) - clock.now();
-        await this.#bell.wait(clock, Math.max(0, waitMs), this.#closing.signal);
+        await this.#bell.wait(clock, Math.min(longestRestMs, Math.max(0, waitMs)), this.#closing.signal);
       }
     }
   }
@@ -132,7 +157,7 @@ export class LeaseKeeper {
     const url = this.resolverUrl;
     if (message.kind === "renewal" && this.#link.isOpen(url)) {
       // Not answered, it is over, and a request follows at once.
-      if (await this.#link.renew(this.#limitMs() / 2)) this.#renewed(sentAt);
+      if (await this.#link.renew(this.#limitMs() / 2)) this.#renewed("renewal", sentAt);
       return;
     }
     this.#link.interrupt();
@@ -140,7 +165,7 @@ export class LeaseKeeper {
       const turn = this.#turn.next();
       const reply = await this.#session.send(message, turn, this.#options.lease, this.#limitMs());
       this.#session.worked(url);
-      this.#take(reply, offer, sentAt);
+      this.#take(reply, offer, message.kind, sentAt);
     } catch (fault) {
       if (!this.#closing.signal.aborted) this.#recover(fault, message.kind, url);
     }
@@ -161,7 +186,7 @@ export class LeaseKeeper {
     return Math.min(10_000, Math.max(2_000, leaseMs / 3));
   }
 
-  #take(reply: PushReply, offer: Offer, sentAt: number): void {
+  #take(reply: PushReply, offer: Offer, sent: Message["kind"], sentAt: number): void {
     // The first one tells that all is well; later ones are everyday life.
     const level = this.#accepted === undefined ? "info" : "debug";
     if (this.#accepted?.digest !== offer.digest)
@@ -170,12 +195,13 @@ export class LeaseKeeper {
       );
     this.#turn.settle();
     this.#accepted = { ...offer, leaseMs: leaseMsOf(reply), dueAt: 0 };
-    this.#renewed(sentAt);
+    this.#renewed(sent === "renewal" ? "renewal" : "push", sentAt);
     this.#news.read(reply, offer.declared.hostLabel);
   }
 
-  #renewed(sentAt: number): void {
+  #renewed(kind: "push" | "renewal", sentAt: number): void {
     if (this.#accepted !== undefined) this.#accepted.dueAt = sentAt + this.#accepted.leaseMs / 3;
+    this.#standing.taken(kind, sentAt);
     this.#failures = 0;
     this.#retryAt = 0;
     this.#outage.end();
@@ -218,7 +244,8 @@ export class LeaseKeeper {
       // The whole set follows at once, and its reply says if something else is wrong.
       if (error.code !== "resolver-unreachable") return;
     }
-    this.#outage.begin(error.retryable ? error.code : error.message, this.#describe(error));
+    this.#standing.fault = this.#describe(error);
+    this.#outage.begin(error.retryable ? error.code : error.message, this.#standing.fault);
     const isResolverDown = error.retryable && error.who === url;
     if (isResolverDown && this.#session.failed(url, now)) return;
     const pace = error.retryable ? soon : slowly;
@@ -235,7 +262,8 @@ export class LeaseKeeper {
     const seconds = typeof leaseRemaining === "number" && leaseRemaining > 0 ? leaseRemaining : lease;
     // A second more than it has left, lest we ask just before it lapses.
     this.#retryAt = clock.now() + (seconds + 1) * 1000;
-    this.#outage.begin("superseded", this.#describe(error), "error");
+    this.#standing.fault = this.#describe(error);
+    this.#outage.begin("superseded", this.#standing.fault, "error");
   }
 
   #describe(error: BerthError): string {

@@ -10,7 +10,7 @@ import {
   renewLease,
   signedHeaders,
 } from "../../shared/resolver-client.ts";
-import { urlOf } from "../../shared/resolver-exchange.ts";
+import { type HttpSend, urlOf } from "../../shared/resolver-exchange.ts";
 import type { HostSigner } from "../../shared/signature.ts";
 import type { Difference } from "./delta.ts";
 import type { LinkRequest } from "./renewal-link.ts";
@@ -20,7 +20,7 @@ export interface ResolverSessionOptions {
   signer: HostSigner;
   /** Of interchangeable resolvers, which share one registry: the first one is asked first. */
   urls: readonly string[];
-  fetch: typeof fetch;
+  fetch: HttpSend;
   /** Asked for at every request, so that a new token needs no restart. */
   readToken(): Promise<string>;
   /** Milliseconds since 1970, for the time a signature states. */
@@ -138,10 +138,10 @@ export class ResolverSession {
     };
   }
 
-  #fetch(signal: AbortSignal | undefined): typeof fetch {
-    return (input, init) => {
-      const signals = [signal, init?.signal].filter((one) => one instanceof AbortSignal);
-      return this.#options.fetch(input, { ...init, signal: AbortSignal.any(signals) });
+  #fetch(ended: AbortSignal | undefined): HttpSend {
+    return (url, request) => {
+      const signals = [request.signal, ...(ended === undefined ? [] : [ended])];
+      return this.#options.fetch(url, { ...request, signal: AbortSignal.any(signals) });
     };
   }
 

@@ -1,6 +1,8 @@
 import type { Address } from "../../shared/address.ts";
 import type { Name } from "../../shared/name.ts";
-import type { ContainerFacts, PublishedPort } from "../engine/facts.ts";
+import { defaultRules } from "../declare/default-rules.ts";
+import type { DeclareInput, DeclareRules, PlacedContainer } from "../declare/input.ts";
+import type { ContainerFacts, ContainerNetwork, ExposedPort, PublishedPort } from "../engine/facts.ts";
 import type { Site } from "../site.ts";
 
 export const zone = "berth.internal." as Name;
@@ -10,17 +12,48 @@ export function siteOf(...addresses: string[]): Site {
   return { zone, hostLabel: "alpha", addresses: shown as Address[], local: false };
 }
 
+/** One engine on this machine, no relay open, no check made. */
+export function inputOf(
+  containers: readonly ContainerFacts[],
+  given: Partial<DeclareInput> = {},
+): DeclareInput {
+  const site = given.site ?? siteOf();
+  return {
+    containers: containers.map((container) => placedOf(container, { site })),
+    site,
+    services: [],
+    relays: new Map(),
+    checks: new Map(),
+    flapping: new Set(),
+    ...given,
+  };
+}
+
+export function placedOf(container: ContainerFacts, given: Partial<PlacedContainer> = {}): PlacedContainer {
+  return { container, engine: "", site: siteOf(), isNear: true, ...given };
+}
+
+export function rulesOf(given: Partial<DeclareRules> = {}): DeclareRules {
+  return { ...defaultRules(siteOf()), ...given };
+}
+
 export function containerOf(name: string, given: Partial<ContainerFacts> = {}): ContainerFacts {
   return {
     id: name.padEnd(64, "0"),
     name,
+    image: "nginx:1.27",
     labels: {},
+    env: {},
     running: true,
     startedAt: "2026-11-22T10:00:00Z",
+    stopSignal: "SIGTERM",
     health: "none",
     networkMode: "default",
     ports: published(80, 32768),
+    exposed: [],
+    networks: [],
     compose: undefined,
+    isSwarmTask: false,
     ...given,
   };
 }
@@ -42,12 +75,27 @@ export function portOf(containerPort: number, given: Partial<PublishedPort> = {}
   return { protocol: "tcp", containerPort, hostIp: "0.0.0.0", hostPort: 32768, fixed: false, ...given };
 }
 
+/** `EXPOSE 80 53/udp`. */
+export function exposedOf(...texts: string[]): ExposedPort[] {
+  return texts.map((text) => {
+    const [port, protocol = "tcp"] = text.split("/");
+    return { containerPort: Number(port), protocol: protocol as ExposedPort["protocol"] };
+  });
+}
+
+export function networkOf(name: string, ...addresses: string[]): ContainerNetwork {
+  return { name, addresses: addresses as Address[] };
+}
+
 export interface InspectParts {
   state?: Record<string, unknown>;
   labels?: Record<string, string> | null;
   asked?: Record<string, unknown>;
   ports?: Record<string, unknown>;
   networkMode?: string;
+  /** More of what stands in Config. */
+  config?: Record<string, unknown>;
+  image?: string;
 }
 
 /** The part of an inspect answer that matters, as Docker 20.10 shapes it. */
@@ -66,7 +114,8 @@ export function inspectOf(name: string, parts: InspectParts = {}): Record<string
       StartedAt: "2026-11-22T10:00:00Z",
       ...parts.state,
     },
-    Config: { Labels: parts.labels ?? {} },
+    Image: parts.image ?? "",
+    Config: { Labels: parts.labels ?? {}, ...parts.config },
     HostConfig: {
       NetworkMode: parts.networkMode ?? "default",
       PortBindings: parts.asked ?? { "80/tcp": [{ HostIp: "", HostPort: "" }] },

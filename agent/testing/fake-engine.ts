@@ -1,22 +1,29 @@
 import { BerthError } from "../../shared/errors.ts";
-import type { ContainerSummary, Engine, EngineInspect, Watch } from "../engine/engine.ts";
+import type { ContainerSummary, Engine, EngineAbout, EngineInspect, Watch } from "../engine/engine.ts";
+import type { EngineEvent } from "../engine/event-lines.ts";
 import { type InspectParts, inspectOf } from "./builders.ts";
 
 /** An engine that does what a test tells it, faults and silences included. */
 export class FakeEngine implements Engine {
   readonly where = "unix:///fake.sock";
   readonly inspected: string[] = [];
+  readonly imagesInspected: string[] = [];
+  readonly images = new Map<string, EngineInspect>();
   lists = 0;
   restores = false;
+  kind: EngineAbout["kind"] = "docker";
+  rootless = false;
   /** What the next calls meet: undefined is health. */
   listFault: Error | undefined;
   watchFault: Error | undefined;
   readonly inspectFaults = new Map<string, Error>();
   #containers = new Map<string, { inspect: EngineInspect; version: number }>();
   readonly #vanished = new Set<string>();
-  #hint: ((id: string | undefined) => void) | undefined;
+  readonly #hidden = new Set<string>();
+  #onEvent: ((event: EngineEvent) => void) | undefined;
   #broken: ((fault: Error) => void) | undefined;
   #gate: Promise<void> | undefined;
+  readonly #inspectGates = new Map<string, Promise<void>>();
 
   /** Without an event: use `event` for that. */
   put(name: string, parts: InspectParts = {}): string {
@@ -43,19 +50,29 @@ export class FakeEngine implements Engine {
     this.#vanished.add(id);
   }
 
+  /** Not listed, and there when it is inspected. */
+  hide(id: string, isHidden = true): void {
+    if (isHidden) this.#hidden.add(id);
+    else this.#hidden.delete(id);
+  }
+
   event(id?: string): void {
-    this.#hint?.(id);
+    this.tell({ kind: "look", id });
+  }
+
+  tell(event: EngineEvent): void {
+    this.#onEvent?.(event);
   }
 
   get isWatched(): boolean {
-    return this.#hint !== undefined;
+    return this.#onEvent !== undefined;
   }
 
   /** The engine's process ends. */
   die(): void {
     const broken = this.#broken;
     this.watchFault = this.listFault = gone();
-    this.#hint = this.#broken = undefined;
+    this.#onEvent = this.#broken = undefined;
     broken?.(gone());
   }
 
@@ -73,11 +90,22 @@ export class FakeEngine implements Engine {
     };
   }
 
+  /** Inspecting this container hangs, as it does while the engine starts it, until the returned function is called. */
+  holdInspect(id: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#inspectGates.set(id, promise);
+    return () => {
+      this.#inspectGates.delete(id);
+      resolve();
+    };
+  }
+
   async list(): Promise<ContainerSummary[]> {
     this.lists += 1;
     await this.#gate;
     if (this.listFault !== undefined) throw this.listFault;
-    return [...this.#containers].map(([id, { inspect, version }]) => ({
+    const listed = [...this.#containers].filter(([id]) => !this.#hidden.has(id));
+    return listed.map(([id, { inspect, version }]) => ({
       id,
       name: String(inspect.Name).slice(1),
       fingerprint: String(version),
@@ -86,27 +114,30 @@ export class FakeEngine implements Engine {
 
   async inspect(id: string): Promise<EngineInspect | undefined> {
     this.inspected.push(id);
+    await this.#inspectGates.get(id);
     const fault = this.inspectFaults.get(id);
     if (fault !== undefined) throw fault;
     return this.#vanished.has(id) ? undefined : this.#containers.get(id)?.inspect;
   }
 
-  async watchEvents(
-    onHint: (id: string | undefined) => void,
-    onBroken: (fault: Error) => void,
-  ): Promise<Watch> {
+  async inspectImage(id: string): Promise<EngineInspect | undefined> {
+    this.imagesInspected.push(id);
+    return this.images.get(id);
+  }
+
+  async watchEvents(onEvent: (event: EngineEvent) => void, onBroken: (fault: Error) => void): Promise<Watch> {
     if (this.watchFault !== undefined) throw this.watchFault;
-    this.#hint = onHint;
+    this.#onEvent = onEvent;
     this.#broken = onBroken;
     return {
       close: () => {
-        this.#hint = this.#broken = undefined;
+        this.#onEvent = this.#broken = undefined;
       },
     };
   }
 
-  async liveRestore(): Promise<boolean> {
-    return this.restores;
+  async about(): Promise<EngineAbout> {
+    return { kind: this.kind, version: "1", rootless: this.rootless, liveRestore: this.restores };
   }
 
   close(): void {}

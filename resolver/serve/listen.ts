@@ -10,7 +10,8 @@ import { BerthError, describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ServerCertificate } from "./authority.ts";
 
-export type FetchCallback = (request: Request) => Response | Promise<Response>;
+/** `connection` is what `peerOf` reads: whoever serves requests by `env` has it there. */
+export type FetchCallback = (request: Request, connection?: object) => Response | Promise<Response>;
 
 /** A listening transport: bytes in, bytes out. */
 export interface Transport {
@@ -48,6 +49,11 @@ const limits = {
   quietMs: 120_000,
   closingMs: 5000,
 };
+
+/** The other end of the connection that a request came on, over any of these transports; undefined once it is closed. */
+export function peerOf({ env }: { env: { incoming?: IncomingMessage } | undefined }): string | undefined {
+  return env?.incoming?.socket.remoteAddress;
+}
 
 /** https with HTTP/2 and HTTP/1.1 chosen by ALPN. Throws a BerthError `port-in-use` or `cannot-listen`. */
 export async function listenHttps(

@@ -15,7 +15,10 @@ type Packed = [
   Binding["health"],
   priority: number,
   weight: number,
-  http?: boolean,
+  // What most bindings do not say; rows from before there was a field end before it.
+  http?: boolean | null,
+  tls?: boolean,
+  txt?: string[],
 ];
 
 /** The bindings of one claim as one text. */
@@ -30,17 +33,28 @@ export function unpackBindings(text: string, name: Name): Binding[] {
 
 function pack(binding: Binding): Packed {
   const { name: _, rule, protocol, servicePort, addresses, port, fixed, ...said } = binding;
-  const { container, instance, health, priority, weight, http, ...rest } = said;
+  const { container, instance, health, priority, weight, http, tls, txt, ...rest } = said;
   // A field that is added to bindings has to find its place here.
   rest satisfies Record<string, never>;
   const place = [rule, protocol, servicePort, addresses, port, fixed ? 1 : 0] as const;
   const packed = [...place, container, instance, health, priority, weight] as const;
+  if (txt !== undefined) return [...packed, http ?? null, tls ?? false, txt];
+  if (tls !== undefined) return [...packed, http ?? null, tls];
   return http === undefined ? [...packed] : [...packed, http];
 }
 
 function unpack(packed: Packed, name: Name): Binding {
   const [rule, protocol, servicePort, addresses, port, fixed, container, instance, ...more] = packed;
-  const [health, priority, weight, http] = more;
-  const said = { container, instance, health, priority, weight, ...(http === undefined ? {} : { http }) };
+  const [health, priority, weight, http, tls, txt] = more;
+  const said = {
+    container,
+    instance,
+    health,
+    priority,
+    weight,
+    ...(typeof http === "boolean" ? { http } : {}),
+    ...(tls === true ? { tls } : {}),
+    ...(txt === undefined ? {} : { txt }),
+  };
   return { name, rule, protocol, servicePort, addresses, port, fixed: fixed === 1, ...said };
 }

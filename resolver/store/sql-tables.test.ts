@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-
 import type { Name } from "../../shared/name.ts";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import { bootstrapAccess } from "../access.ts";
 import type { Claim, HostRecord } from "../records.ts";
 import type { Tables } from "../tables.ts";
+import { packBindings, unpackBindings } from "./binding-text.ts";
 import { below, binding, ip } from "./contract/builders.ts";
 import { createMemoryTables } from "./memory-tables.ts";
 import { migrate, registrySteps } from "./schema.ts";
@@ -193,7 +193,19 @@ test("a binding comes back from its row with every field it has", () => {
     }),
     binding("web", { protocol: "udp", rule: "label", http: true, container: 'é " \\', instance: "x" }),
     binding("web", { http: false }),
+    binding("web", { tls: true }),
+    binding("web", { txt: ["b=2", "a=\u00e9\n"] }),
+    binding("web", { http: true, tls: true, txt: ["a=b"] }),
+    binding("web", { txt: [] }),
   ];
   tables.putClaim(claimOf("a", "web", { bindings }));
   expect(tables.claimsOfHost("a")[0]?.bindings).toEqual(bindings);
+});
+
+test("a row from before bindings could say tls and txt is read as it was written", () => {
+  const start = '["compose","tcp",80,["10.0.0.5"],8080,1,"web","1","none",0,0';
+  const [plain, chosen] = [binding("web"), binding("web", { http: false })];
+  expect(unpackBindings(`[${start}],${start},false]]`, plain.name)).toEqual([plain, chosen]);
+  // And one that says neither is still written so.
+  expect(packBindings([plain, chosen])).toBe(`[${start}],${start},false]]`);
 });

@@ -169,6 +169,19 @@ describe("the Worker at an edge whose KV is a minute old", () => {
     expect((await askDns(srv, "SRV", { through })).ports).toEqual([32768]);
   });
 
+  test("never has from KV that a name is there without addresses, and finds them when it has some", async () => {
+    const { through, get } = edge();
+    const host = await WorkerHost.create();
+    await host.push([binding("web", { health: "starting" })]);
+    await runAlarm();
+    const [at, below] = [await askDns("web", "A", { through }), await askDns(srv, "SRV", { through })];
+    expect([at.rcode, at.message?.answer, below.rcode]).toEqual([Rcode.NoError, [], Rcode.NXDomain]);
+    expect(get.values()).toEqual([]);
+    vi.setSystemTime(start + 1000);
+    await host.push([binding("web", { health: "healthy" })]);
+    expect((await askDns("web", "A", { through })).message?.answer).toHaveLength(1);
+  });
+
   test("asks the object before it says that a name does not exist", async () => {
     const { through } = edge();
     expect((await askDns(srv, "SRV", { through })).rcode).toBe(Rcode.NXDomain);

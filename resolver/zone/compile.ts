@@ -7,15 +7,19 @@ import type { Rdata } from "../../shared/dns/message.ts";
 import { maxLabelLength, type Name, nameBelow } from "../../shared/name.ts";
 import { hostsApex } from "../../shared/reserved.ts";
 import type { Claim, HostRecord, RRset, ZoneEntry } from "../records.ts";
+import { shownOf } from "./health.ts";
 import { httpAliases } from "./http-alias.ts";
+import { textRdata } from "./text-records.ts";
 
 /*
  * Declared sets in, RRsets by owner name out. One call compiles what follows from one name, or from one host; nothing else of the zone
  * is looked at, so the cost of a push follows its change.
  *
- *   web.shop.<zone>             A, AAAA   where any port of the name is open
+ *   web.shop.<zone>             A, AAAA   where any port of the name is open; none, and no names below, while all of it is starting
+ *                               TXT       what its instances say of themselves
  *   _tcp.web.shop.<zone>        PTR       the owner names below it, so that a client can say which ports there are
  *   _80._tcp.web.shop.<zone>    SRV       one RR per distinct (published port, address set), to a target with exactly those addresses
+ *                               TXT       what the instances behind that port say
  *   nas.host.<zone>             A, AAAA   all advertised addresses of a host
  *   v4.addr.nas.host.<zone>     A         a part of them, where some port is open on no more than that part
  */
@@ -68,20 +72,20 @@ export function addressParts(addresses: Address[], bindings: Binding[]): Address
   return sortedByKey(parts).map((part) => [...new Set(part)].toSorted());
 }
 
-/** By protocol and service port, aliases included; of each only the instances that are ready, unless none is: unhealthy ones are a last resort. */
+/** By protocol and service port, aliases included: of each the instances that are answered. A port that has none is not there. */
 function servicesOf(placed: Placed[]): Map<string, Placed[]> {
   const services = Map.groupBy(placed, ({ binding }) => `${binding.protocol} ${binding.servicePort}`);
+  // By all that is declared: what a URL means must not change with the health of another port.
   for (const alias of httpAliases(placed.map(({ binding }) => binding))) {
     const behind = (services.get(`tcp ${alias.backedBy}`) ?? []).filter(({ binding }) =>
       alias.serves(binding),
     );
     services.set(`tcp ${alias.servicePort}`, behind);
   }
-  for (const [key, group] of services) {
-    const ready = group.filter(({ binding }) => binding.health === "healthy" || binding.health === "none");
-    if (ready.length > 0) services.set(key, ready);
-  }
-  return services;
+  const shown = [...services].map(
+    ([key, group]) => [key, shownOf(group, ({ binding }) => binding.health)] as const,
+  );
+  return new Map(shown.filter(([, group]) => group.length > 0));
 }
 
 function serviceEntry(name: Name, key: string, group: Placed[], rules: CompileRules): ZoneEntry {
@@ -104,7 +108,10 @@ function serviceEntry(name: Name, key: string, group: Placed[], rules: CompileRu
   return {
     owner: serviceOwner(name, protocol as Protocol, Number(servicePort)),
     // Sorted, so that the same declared sets always compile to the same bytes.
-    rrsets: [{ ttl, rdata: sortedByKey(rdata), hosts: hosts.map((host) => host.hostId) }],
+    rrsets: [
+      { ttl, rdata: sortedByKey(rdata), hosts: hosts.map((host) => host.hostId) },
+      ...textRRsets(group, rules),
+    ],
     additional: sortedByKey(additional).flat(),
     fixed,
   };
@@ -127,12 +134,22 @@ function portListEntry(
   return [{ owner: portListOwner(name, protocol), rrsets: [rrset], additional: [], fixed: true }];
 }
 
+/** Of a name that is declared and has nothing to show yet: no RRs, which is NODATA. That a name has none is never copied. */
 function addressEntry(name: Name, placed: Placed[], rules: CompileRules): ZoneEntry {
+  if (placed.length === 0) return { owner: name, rrsets: [], additional: [], fixed: false };
   const addresses = [...new Set(placed.flatMap(({ binding }) => binding.addresses))].toSorted();
   const hosts = hostsOf(placed);
   const hostIds = hosts.map((host) => host.hostId);
   const rrsets = addressRRsets(addresses, hostIds, ttlFor(hosts, rules.ttl));
-  return { owner: name, rrsets, additional: [], fixed: true };
+  return { owner: name, rrsets: [...rrsets, ...textRRsets(placed, rules)], additional: [], fixed: true };
+}
+
+function textRRsets(placed: Placed[], rules: CompileRules): RRset[] {
+  const saying = placed.filter(({ binding }) => (binding.txt?.length ?? 0) > 0);
+  const rdata = textRdata(saying.map(({ binding }) => binding));
+  if (rdata.length === 0) return [];
+  const hosts = hostsOf(saying);
+  return [{ ttl: ttlFor(hosts, rules.ttl), rdata, hosts: hosts.map((host) => host.hostId) }];
 }
 
 function addressRRsets(addresses: Address[], hosts: string[], ttl: number): RRset[] {

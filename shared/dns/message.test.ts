@@ -21,6 +21,7 @@ const records: RR[] = [
   { name: web, ttl: 0, rdata: { type: RRType.PTR, target: parseName("_80._tcp.web") } },
   { name: parseName("."), ttl: 2 ** 31 - 1, rdata: { type: RRType.NS, target: parseName(".") } },
   { name: web, ttl: 1, rdata: { type: RRType.SRV, priority: 1, weight: 65_535, port: 32_768, target: web } },
+  { name: web, ttl: 5, rdata: { type: RRType.TXT, texts: ["a=b", "", "é=\n", "x".repeat(255)] } },
   {
     name: web,
     ttl: 5,
@@ -123,13 +124,19 @@ describe("an answer too long for a message", () => {
   });
 });
 
+test("encoding leaves the RRs it was given as they are", () => {
+  const before = structuredClone(records);
+  encodeResponse(decodeQuery(encodeQuery(web, RRType.ANY)), { ...noRecords, answer: records });
+  expect(records).toEqual(before);
+});
+
 describe("a response from elsewhere", () => {
   const response = (answers: codec.Answer[]) => codec.encode({ type: "response", questions: [], answers });
 
   test("keeps the RRs we know when others stand beside them", () => {
     const a = { name: "web.test", type: "A" as const, ttl: 5, data: "10.0.0.5" };
     const bytes = response([
-      { name: "web.test", type: "TXT", ttl: 5, data: "x" },
+      { name: "web.test", type: "HINFO", ttl: 5, data: { cpu: "x", os: "y" } },
       { name: "web.test", type: "CNAME", ttl: 5, data: "other.test" },
       { ...a, class: "CH" },
       { ...a, name: "wéb.test" },

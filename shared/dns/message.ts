@@ -12,6 +12,7 @@ export type Rdata =
   | { type: typeof RRType.A | typeof RRType.AAAA; address: Address }
   | { type: typeof RRType.NS | typeof RRType.PTR; target: Name }
   | { type: typeof RRType.SRV; priority: number; weight: number; port: number; target: Name }
+  | { type: typeof RRType.TXT; texts: string[] }
   | { type: typeof RRType.SOA; soa: Soa };
 
 /** RFC 1035 §3.3.13; times in seconds. */
@@ -231,6 +232,9 @@ function codecRecord(record: RR): codec.Answer {
       const { priority, weight, port, target } = rdata;
       return { ...common, type: "SRV", data: { priority, weight, port, target: codecName(target) } };
     }
+    case RRType.TXT:
+      // A copy, because the codec puts its buffers in the place of the strings it is given.
+      return { ...common, type: "TXT", data: [...rdata.texts] };
     case RRType.SOA: {
       const { mname, rname, ...numbers } = rdata.soa;
       return {
@@ -271,6 +275,8 @@ function rdataFrom(record: codec.Answer): Rdata | undefined {
       const { priority = 0, weight = 0, port, target } = record.data;
       return { type: RRType.SRV, priority, weight, port, target: parseName(target) };
     }
+    case "TXT":
+      return { type: RRType.TXT, texts: [record.data].flat().map(String) };
     case "SOA": {
       const { serial = 0, refresh = 0, retry = 0, expire = 0, minimum = 0 } = record.data;
       const names = { mname: parseName(record.data.mname), rname: parseName(record.data.rname) };

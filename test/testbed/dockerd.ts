@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
-import { request } from "node:http";
 import { join } from "node:path";
+import { answersPing } from "./engine-ping.ts";
 import { startProcess } from "./process.ts";
 import type { StartedProcess } from "./started-process.ts";
 import { until } from "./wait.ts";
@@ -40,7 +40,9 @@ export class Dockerd {
     const started = startProcess(this.#argv(), { netns, env: { TMPDIR: dir }, name: `dockerd in ${netns}` });
     this.#process = started;
     // After a kill -9 it first kills the containers it lost: seen to take 12 s.
-    await until("dockerd answers", () => !started.isRunning || this.#answers(), { timeoutMs: 40_000 });
+    await until("dockerd answers", () => !started.isRunning || answersPing(this.socketPath), {
+      timeoutMs: 40_000,
+    });
     if (!started.isRunning) throw new Error(`dockerd ended at once:\n${started.tail()}`);
   }
 
@@ -73,18 +75,5 @@ export class Dockerd {
       ...(liveRestore ? ["--live-restore"] : []),
       ...extraArgs,
     ];
-  }
-
-  #answers(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const ping = request({ socketPath: this.socketPath, path: "/_ping", timeout: 2000, agent: false });
-      ping.on("response", (response) => {
-        response.resume();
-        resolve(response.statusCode === 200);
-      });
-      ping.on("timeout", () => ping.destroy());
-      ping.on("error", () => resolve(false));
-      ping.end();
-    });
   }
 }

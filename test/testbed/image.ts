@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine } from "./engine.ts";
+import type { EngineCli } from "./engine-cli.ts";
 import { mustRun } from "./process.ts";
 import { programPath } from "./requirements.ts";
 import { makeTemporaryDir } from "./temporary-dir.ts";
@@ -11,7 +11,7 @@ export const sampleImage = "berth-sample:latest";
  * Makes `berth-sample:latest` in the engine, without any registry. Its containers serve one page on port 80:
  * $BERTH_PAGE and the container's hostname. They end at once on SIGTERM.
  */
-export async function importSampleImage(engine: Engine): Promise<void> {
+export async function importSampleImage(engine: EngineCli): Promise<void> {
   const dir = makeTemporaryDir("berth-i-");
   try {
     const rootfs = join(dir.path, "rootfs");

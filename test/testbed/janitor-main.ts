@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { removeEngineTraces } from "./engine-traces.ts";
 import type { Leftover } from "./janitor.ts";
+import { removePodmanTraces } from "./podman-traces.ts";
 
 const leftovers = new Map<string, Leftover>();
 
@@ -24,6 +25,7 @@ for (const leftover of [...leftovers.values()].reverse()) {
 
 function remove({ kind, id }: Leftover): void {
   if (kind === "engine") removeEngineTraces(id);
+  else if (kind === "podman") removePodmanTraces(id);
   else if (kind === "netns") spawnSync("ip", ["netns", "del", id]);
   else if (kind === "dir") rmSync(id, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   else process.kill(-Number(id), "SIGKILL");

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 
-/** What must not outlive the test run: an engine's directory, a namespace's name, a directory, a process group. */
-export type Leftover = { kind: "engine" | "netns" | "dir" | "group"; id: string };
+/** What must not outlive the test run: an engine's or Podman's directory, a namespace's name, a directory, a process group. */
+export type Leftover = { kind: "engine" | "podman" | "netns" | "dir" | "group"; id: string };
 
 /**
  * Has `leftover` removed when this process ends without doing so itself, however it ends. Vitest kills its

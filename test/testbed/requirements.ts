@@ -17,6 +17,20 @@ export function whyNoEngines(): string | undefined {
   return `The testbed needs ${missing.join(", ")}: on Debian, apt-get install docker.io iproute2 iptables util-linux busybox-static.`;
 }
 
+/** Throws one clear sentence when this machine cannot run Podman beside its own. */
+export function assertCanRunPodman(): void {
+  const reason = whyNoPodman();
+  if (reason) throw new Error(reason);
+}
+
+/** Why no Podman can be started here, or undefined. */
+export function whyNoPodman(): string | undefined {
+  const programs = ["podman", "runc", "slirp4netns", "newuidmap", "nsenter", "unshare", "setpriv"];
+  const missing = programs.filter((name) => !programPath(name));
+  if (missing.length === 0) return whyNoEngines();
+  return `The testbed needs ${missing.join(", ")}: on Debian, apt-get install podman runc slirp4netns uidmap netavark aardvark-dns util-linux.`;
+}
+
 /** Where a program lies on PATH. */
 export function programPath(name: string): string | undefined {
   const dirs = (process.env.PATH ?? "").split(":").filter(Boolean);

@@ -1,22 +1,18 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { agentOptions } from "../../agent/config.ts";
 import { type RunningAgent, startAgent } from "../../agent/main.ts";
-import { type Binding, type Declared, pushBodySchema, renewalBodySchema } from "../../shared/binding.ts";
 import { readConfig } from "../../shared/config.ts";
-import { digestOf } from "../../shared/digest.ts";
 import { createLog } from "../../shared/log.ts";
 import { type Engine, startEngine } from "../testbed/engine.ts";
 import { importSampleImage } from "../testbed/image.ts";
 import { whyNoEngines } from "../testbed/requirements.ts";
 import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
 import { until } from "../testbed/wait.ts";
+import { PushRecorder } from "./push-recorder.ts";
 
 // The agent against Docker itself: events, renumbered ports, and an engine that dies. The resolver here only checks digests.
 
@@ -215,85 +211,4 @@ function startTestAgent(engine: Engine, resolver: PushRecorder, name: string): P
   };
   const log = createLog("agent", "error", (line) => console.error(line));
   return startAgent(readConfig(agentOptions, flags, {}), { fetch, log });
-}
-
-/** The push API with one host: takes what has the right digest, and remembers it. */
-class PushRecorder {
-  declared: Declared | undefined;
-  pushes = 0;
-  renewals = 0;
-  withdrawals = 0;
-  #digest: string | undefined;
-  #epoch = 0;
-  readonly #server: Server;
-
-  static async start(): Promise<PushRecorder> {
-    const recorder = new PushRecorder();
-    await new Promise<void>((resolve) => recorder.#server.listen(0, "127.0.0.1", resolve));
-    return recorder;
-  }
-
-  constructor() {
-    this.#server = createServer(async (request, response) => {
-      const { method, url, headers } = request;
-      const turn = { epoch: Number(headers["berth-epoch"]), sequence: Number(headers["berth-sequence"]) };
-      const { status, body } = await this.#answer(method, url, turn, await text(request));
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    });
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  bindingsOf(name: string): Binding[] | undefined {
-    const found = this.declared?.bindings.filter((binding) => binding.name === name) ?? [];
-    return found.length === 0 ? undefined : found;
-  }
-
-  /** The bindings of a container's own name on one service port. */
-  bindingsOn(container: string, servicePort: number): Binding[] {
-    const found = this.bindingsOf(`${container}.berth.internal.`) ?? [];
-    return found.filter((binding) => binding.servicePort === servicePort);
-  }
-
-  wipe(): void {
-    this.#digest = this.declared = undefined;
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  async #answer(
-    method = "",
-    url = "",
-    turn: { epoch: number; sequence: number },
-    body: string,
-  ): Promise<{ status: number; body: unknown }> {
-    if (method === "DELETE") this.withdrawals += 1;
-    if (method !== "PUT") return { status: 404, body: null };
-    const isRenewal = url.endsWith("/lease");
-    const json: unknown = JSON.parse(body);
-    const { lease, digest } = (isRenewal ? renewalBodySchema : pushBodySchema).parse(json);
-    if (turn.sequence === 1 && this.#epoch > 0 && turn.epoch <= this.#epoch)
-      return errorReply(409, "superseded", { heldEpoch: this.#epoch, leaseRemaining: lease });
-    if (isRenewal && digest !== this.#digest) return errorReply(409, "unknown-digest", {});
-    if (isRenewal) this.renewals += 1;
-    else {
-      const { declared } = pushBodySchema.parse(json);
-      if ((await digestOf(declared)) !== digest) return errorReply(422, "bad-digest", {});
-      this.pushes += 1;
-      this.declared = declared;
-      this.#digest = digest;
-      this.#epoch = turn.epoch;
-    }
-    const granted = { lease, revision: 1, grantsRevision: 1, hostLabel: "alpha", refused: [] };
-    return { status: 200, body: granted };
-  }
-}
-
-function errorReply(status: number, code: string, facts: object): { status: number; body: unknown } {
-  return { status, body: { error: { code, message: code, ...facts } } };
 }

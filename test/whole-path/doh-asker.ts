@@ -15,7 +15,10 @@ export type DohAsker = {
   ask(name: string, type: string, options?: { fresh?: boolean }): Promise<DohReply>;
 };
 
-export async function startDohAsker(place: { netns: string; resolver: ResolverPart }): Promise<DohAsker> {
+export async function startDohAsker(place: {
+  netns: string;
+  resolver: Pick<ResolverPart, "dir" | "url" | "caFile" | "readerTokenFile">;
+}): Promise<DohAsker> {
   const { netns, resolver } = place;
   // A unix socket is reached from every network namespace.
   const socketPath = join(resolver.dir, "doh");

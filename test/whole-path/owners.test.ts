@@ -47,6 +47,19 @@ describe("names of two owners", () => {
     expect(names.stdout).toMatch(/\nweb\.shop\.berth\.internal +north +north .* served +south \(south\)\n$/);
   });
 
+  it("are not had by a container whose label says they are its own", async () => {
+    await serve(engineOf(world, 1), "impostor", { labels: { "berth.name": "web.shop" } });
+    await serve(engineOf(world, 1), "neighbour", { labels: { "berth.name": "shop-web-1.north.host" } });
+    await untilPage(world, "http://impostor.south.host.berth.internal/", "impostor");
+    // What nobody may declare the agent itself leaves out.
+    await south.process.waitForLine(/neighbour: .*shop-web-1\.north\.host/);
+    expect(await pagesOf(10)).toEqual(new Set(["north's shop"]));
+    expect(pageOf(await world.fetch("http://shop-web-1.north.host.berth.internal/"))).toBe("north's shop");
+    // They would wait for the name with the others.
+    await engineOf(world, 1).docker("rm", "--force", "impostor", "neighbour");
+    await until("the impostor gone", async () => !(await isAnswered(world, "impostor.south.host")));
+  });
+
   it("are neither withdrawn nor taken by whoever has another owner's token", async () => {
     const { netns = "" } = world.hosts[1] ?? {};
     const { url, caFile } = world.resolver;
@@ -120,7 +133,9 @@ describe("names of two owners", () => {
   it("keep to the scope of a token, and the rest are told so", async () => {
     await serve(engineOf(world, 0), "till", { labels: composeLabels("shop", "till") });
     await serve(engineOf(world, 0), "kiosk");
+    await serve(engineOf(world, 0), "robber", { labels: { "berth.name": "vault.bank" } });
     await untilPage(world, "http://kiosk.berth.internal/", "kiosk");
+    await untilPage(world, "http://vault.bank.berth.internal/", "robber");
     await north.stop();
     await renewToken("--names", "*.shop", "--max-bindings", "20");
     await north.start();
@@ -128,6 +143,8 @@ describe("names of two owners", () => {
     const { stdout } = await operator.run("ls", "--problems");
     expect(await isAnswered(world, "till.shop")).toBe(true);
     expect(await isAnswered(world, "kiosk")).toBe(false);
+    expect(await isAnswered(world, "vault.bank"), "by its label").toBe(false);
+    expect(stdout).toMatch(/^north {2}vault\.bank\.berth\.internal {2}not-allowed: /m);
     expect(stdout).toMatch(/^north {2}kiosk\.berth\.internal {2}not-allowed: .*\*\.shop/m);
   });
 

@@ -223,6 +223,8 @@ function rdataText(rdata: Rdata): string {
     case RRType.NS:
     case RRType.PTR:
       return rdata.target;
+    case RRType.TXT:
+      return rdata.texts.join(" ");
     default:
       return rdata.address;
   }

@@ -9,17 +9,42 @@ export function describeHttpPort(makeStore: MakeStore): void {
   const tcp = (servicePort: number, fields: Partial<Omit<Binding, "addresses">> = {}) =>
     binding("web", { servicePort, port: servicePort + 30_000, ...fields });
 
+  const tls = { tls: true } as const;
+
   test.each<[string, Binding[], string[], string[]]>([
     ["one port gets 80", [tcp(3000)], ["33000"], []],
     ["a real 80 stays as it is", [tcp(80), tcp(3000)], ["30080"], []],
     ["two ports get none", [tcp(3000), tcp(4000)], [], []],
     ["a port of two replicas is still one", [tcp(3000), tcp(3000, { port: 5 })], ["33000", "5"], []],
     ["a TLS port gets 443 and no 80", [tcp(8443)], [], ["38443"]],
+    ["a port that is said to speak TLS gets 443 and no 80", [tcp(3000, tls)], [], ["33000"]],
+    [
+      "one that does on some replicas: 443 leads to these",
+      [tcp(3000), tcp(3000, { ...tls, port: 5 })],
+      [],
+      ["5"],
+    ],
+    ["a real 80 that speaks TLS stays as it is", [tcp(80, tls)], ["30080"], []],
+    ["443 that is said to speak TLS is there already", [tcp(443, tls)], [], ["30443"]],
+    ["UDP that speaks TLS gets none", [tcp(853, { ...tls, protocol: "udp" })], [], []],
     ["443 itself is there already", [tcp(443)], [], ["30443"]],
     ["UDP gets none", [tcp(3000, { protocol: "udp" })], [], []],
     ["UDP beside one TCP port does not count", [tcp(3000), tcp(53, { protocol: "udp" })], ["33000"], []],
     ["berth.http chooses among two", [tcp(3000), tcp(4000, { http: true })], ["34000"], []],
     ["berth.http chooses a TLS port for 80", [tcp(8443, { http: true })], ["38443"], []],
+    [
+      "berth.http chooses a port that says TLS for 443",
+      [tcp(3000), tcp(4000, { ...tls, http: true })],
+      [],
+      ["34000"],
+    ],
+    [
+      "berth.http chooses none in the place of a real 443",
+      [tcp(443), tcp(4000, { ...tls, http: true })],
+      [],
+      ["30443"],
+    ],
+    ["berth.http=off leaves a TLS port alone", [tcp(3000, { ...tls, http: false })], [], []],
     ["berth.http=80 keeps the real 80", [tcp(80, { http: true }), tcp(3000)], ["30080"], []],
     ["berth.http=off leaves one port alone", [tcp(3000, { http: false })], [], []],
     ["berth.http=off on one replica is enough", [tcp(3000), tcp(3000, { http: false, port: 5 })], [], []],

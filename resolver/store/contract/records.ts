@@ -121,41 +121,6 @@ export function describeRecords(makeStore: MakeStore): void {
     });
   });
 
-  describe("health", () => {
-    const port = { none: 1, starting: 2, healthy: 3, unhealthy: 4 } as const;
-    const one = (health: keyof typeof port) => binding("web", { health, port: port[health] });
-    test.each([
-      [["healthy", "unhealthy", "starting"], [3]],
-      [["none", "unhealthy"], [1]],
-      [
-        ["none", "healthy", "starting"],
-        [1, 3],
-      ],
-      [
-        ["unhealthy", "starting"],
-        [2, 4],
-      ],
-      [["starting"], [2]],
-    ] as const)("of %j leaves the published ports %j", async (healths, shown) => {
-      const store = await storeWith(healths.map(one));
-      const expected = shown.map((number) => `10.0.0.5:${number}`);
-      expect(await endpointsAt(store, "_80._tcp.web")).toEqual(expected);
-    });
-
-    test("is weighed over all hosts, for each name and port by itself", async () => {
-      const store = await storeWith([
-        binding("web", { health: "unhealthy" }),
-        binding("web", { health: "unhealthy", servicePort: 90, port: 9090 }),
-        binding("api", { health: "unhealthy" }),
-      ]);
-      const set = [binding("web", { health: "healthy", at: ["10.0.0.6"] })];
-      await new TestHost("b", "pi", ["10.0.0.6"]).push(store, set);
-      expect(await endpointsAt(store, "_80._tcp.web")).toEqual(["10.0.0.6:8080"]);
-      expect(await endpointsAt(store, "_90._tcp.web")).toEqual(["10.0.0.5:9090"]);
-      expect(await endpointsAt(store, "_80._tcp.api")).toEqual(["10.0.0.5:8080"]);
-    });
-  });
-
   describe("names between", () => {
     test("exist without RRs as far as something stands below them, and no further", async () => {
       const { store } = await makeStore();

@@ -79,6 +79,29 @@ export function describeViews(makeStore: MakeStore): void {
       ]);
     });
 
+    test("says of an endpoint that it speaks TLS, what it says of itself, and why it is hidden", async () => {
+      const { store } = await makeStore();
+      await new TestHost("b", "pi", ["10.0.0.6"]).push(store, [
+        binding("web", { port: 4, at: ["10.0.0.6"], health: "starting" }),
+        binding("web", { port: 5, at: ["10.0.0.6"], health: "unhealthy" }),
+        binding("web", { port: 6, at: ["10.0.0.6"], health: "unhealthy", servicePort: 90 }),
+      ]);
+      const said = { tls: true, txt: ["v=1"] } as const;
+      await new TestHost("a", "nas").push(store, [
+        binding("web", { port: 1, health: "healthy", tls: true, txt: ["v=1"] }),
+      ]);
+      const list = await store.services();
+      expect(serviceListSchema.parse(list)).toEqual(list);
+      const endpoints = list.services[0]?.ports.map((one) => one.endpoints) ?? [];
+      expect(endpoints[0]).toMatchObject([
+        { port: 1, health: "healthy", ...said },
+        { port: 4, hidden: "starting" },
+        { port: 5, hidden: "unhealthy" },
+      ]);
+      expect(endpoints[0]?.[0]).not.toHaveProperty("hidden");
+      expect(endpoints[1]?.[0], "the last resort of its port").not.toHaveProperty("hidden");
+    });
+
     test("is empty, like hosts(), of a registry that holds nothing", async () => {
       const { store } = await makeStore();
       expect(await store.services()).toMatchObject({ zone, services: [] });

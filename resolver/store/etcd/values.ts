@@ -51,6 +51,7 @@ const entriesSchema = z.array(
     container: z.string(),
     instance: z.string(),
     health: z.string(),
+    txt: texts.optional(),
   }),
 );
 const holdSchema = z.looseObject({

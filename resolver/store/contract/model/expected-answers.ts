@@ -8,6 +8,8 @@ export interface Answer {
   addresses: string[];
   /** `address:port` through the SRV RRs. */
   endpoints: string[];
+  /** The strings of each TXT RR. */
+  texts: string[];
   /** Owner names of the ports there are. */
   ports: string[];
   ttls: Record<string, number>;
@@ -49,6 +51,8 @@ function addName(state: ModelState, answers: Answers, name: string): void {
   const placed = granted.flatMap(({ host, claim }) => claim.bindings.map((binding) => ({ host, binding })));
   if (placed.length === 0) return;
   const services = servicesOf(placed);
+  // Declared and not ready yet: the name is there, and nothing else.
+  if (services.size === 0) return void answers.set(name, { ...emptyAnswer(), exists: true });
   const shown = [...services.values()].flat();
   const hosts = shown.map(({ host }) => host);
   const exists = true;
@@ -59,23 +63,37 @@ function addName(state: ModelState, answers: Answers, name: string): void {
       group.map(({ host }) => host),
       isFixed ? 5 : 1,
     );
-    const endpoints = endpointsOf(group);
-    answers.set(`_${port}._tcp.${name}`, { ...emptyAnswer(), exists, endpoints, ttls: { SRV: ttl } });
+    const said = textsIn(state, group);
+    const srv = { exists, endpoints: endpointsOf(group), texts: said.texts };
+    answers.set(`_${port}._tcp.${name}`, { ...emptyAnswer(), ...srv, ttls: { SRV: ttl, ...said.ttls } });
   }
   const ports = [...services.keys()].toSorted((a, b) => a - b).map((port) => `_${port}._tcp.${name}`);
   const ttls = { PTR: ttlOf(state, hosts, 5) };
   answers.set(`_tcp.${name}`, { ...emptyAnswer(), exists, ports, ttls });
   const open = shown.flatMap(({ binding }) => binding.addresses);
-  answers.set(name, { ...emptyAnswer(), exists, ...addressesIn(state, open, hosts) });
+  const [at, said] = [addressesIn(state, open, hosts), textsIn(state, shown)];
+  answers.set(name, { ...emptyAnswer(), exists, ...at, ...said, ttls: { ...at.ttls, ...said.ttls } });
 }
 
-/** By port; the only port stands in for 80 as well. Unhealthy and starting instances are a last resort. */
+/** One RR for each distinct set of strings. */
+function textsIn(state: ModelState, group: Placed[]): Pick<Answer, "texts" | "ttls"> {
+  const saying = group.filter(({ binding }) => binding.txt !== undefined);
+  const texts = new Set(saying.map(({ binding }) => (binding.txt ?? []).toSorted().join(" ")));
+  const hosts = saying.map(({ host }) => host);
+  return { texts: [...texts].toSorted(), ttls: texts.size === 0 ? {} : { TXT: ttlOf(state, hosts, 5) } };
+}
+
+/** By port; the only port stands in for 80 as well, or for 443 where it is TLS. Starting instances are no answer, unhealthy ones a last resort. */
 function servicesOf(placed: Placed[]): Map<number, Placed[]> {
   const services = Map.groupBy(placed, ({ binding }) => binding.servicePort);
-  if (services.size === 1) services.set(80, placed);
+  const secure = placed.filter(({ binding }) => binding.tls);
+  const isAlone = services.size === 1 && !services.has(80);
+  if (isAlone) services.set(secure.length > 0 ? 443 : 80, secure.length > 0 ? secure : placed);
   for (const [port, group] of services) {
-    const ready = group.filter(({ binding }) => ["healthy", "none"].includes(binding.health));
-    if (ready.length > 0) services.set(port, ready);
+    const of = (...healths: string[]) => group.filter(({ binding }) => healths.includes(binding.health));
+    const shown = of("healthy", "none").length > 0 ? of("healthy", "none") : of("unhealthy");
+    if (shown.length === 0) services.delete(port);
+    else services.set(port, shown);
   }
   return services;
 }
@@ -117,5 +135,5 @@ function ttlOf({ now }: ModelState, hosts: ModelHost[], standard: number): numbe
 }
 
 function emptyAnswer(): Answer {
-  return { exists: false, addresses: [], endpoints: [], ports: [], ttls: {} };
+  return { exists: false, addresses: [], endpoints: [], texts: [], ports: [], ttls: {} };
 }

@@ -76,14 +76,18 @@ function expectedServices(model: RegistryModel): unknown[] {
   const names = [...model.hosts.values()].flatMap(({ claims }) => [...claims.keys()]);
   return [...new Set(names)].toSorted().flatMap((name) => {
     const granted = wishesFor(model, name).filter(({ claim }) => claim.refusal === undefined);
-    const endpoints = granted.flatMap(({ host, claim }) =>
-      claim.bindings.map(({ servicePort, container, addresses, port, fixed, health }) => {
-        return {
-          servicePort,
-          text: textOf({ hostLabel: host.label, container, addresses, port, fixed, health }),
-        };
-      }),
+    const placed = granted.flatMap(({ host, claim }) =>
+      claim.bindings.map((binding) => ({ ...binding, hostLabel: host.label })),
     );
+    const endpoints = placed.map((one) => {
+      const group = placed.filter(({ servicePort }) => servicePort === one.servicePort);
+      const hasBetter = group.some(({ health }) => health === "healthy" || health === "none");
+      const isHidden = one.health === "starting" || (one.health === "unhealthy" && hasBetter);
+      return {
+        servicePort: one.servicePort,
+        text: textOf({ ...one, hidden: isHidden ? one.health : undefined }),
+      };
+    });
     const ports = [...Map.groupBy(endpoints, ({ servicePort }) => servicePort)]
       .toSorted(([a], [b]) => a - b)
       .map(([servicePort, group]) => {
@@ -106,6 +110,7 @@ function expectedNames(model: RegistryModel): Views["names"] {
 
 type SeenEndpoint = ServiceList["services"][number]["ports"][number]["endpoints"][number];
 
-function textOf({ hostLabel, container, addresses, port, fixed, health }: SeenEndpoint): string {
-  return JSON.stringify([hostLabel, container, addresses, port, fixed, health]);
+function textOf({ hostLabel, container, addresses, port, fixed, ...state }: SeenEndpoint): string {
+  const { health, tls, txt, hidden } = state;
+  return JSON.stringify([hostLabel, container, addresses, port, fixed, health, tls, txt, hidden]);
 }

@@ -22,7 +22,7 @@ export class Observer {
   #before: { changes: number; revision: number; serial: number } | undefined;
   /** Every owner name that ever had an answer, because each may go again. */
   readonly #owners = new Set<string>(
-    sharedNames.flatMap((name) => [name, `_tcp.${name}`, `_80._tcp.${name}`]),
+    sharedNames.flatMap((name) => [name, `_tcp.${name}`, `_80._tcp.${name}`, `_443._tcp.${name}`]),
   );
 
   constructor(model: RegistryModel, { driftMs, freeSerial }: Pick<Pace, "driftMs" | "freeSerial">) {
@@ -94,12 +94,14 @@ export class Observer {
       const targets = additional.filter((known) => known.owner === one.target);
       return targets.flatMap(({ rrset }) => addressesOf(rrset.rdata).map((at) => `${at}:${one.port}`));
     });
+    const texts = rdata.flatMap((one) => (one.type === RRType.TXT ? [one.texts.join(" ")] : []));
     const ports = rdata.flatMap((one) => (one.type === RRType.PTR ? [relative(one.target)] : []));
     const ttls = rrsets.map(({ ttl, rdata: [first] }) => [typeName(first?.type), ttl]);
     const answer = {
       exists,
       addresses: addressesOf(rdata).toSorted(),
       endpoints: endpoints.toSorted(),
+      texts: texts.toSorted(),
       ports,
       ttls: Object.fromEntries(ttls),
     };

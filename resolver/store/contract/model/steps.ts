@@ -204,6 +204,8 @@ function wishesFor(names: Wish["name"][]): fc.Arbitrary<Wish> {
       port: fc.constantFrom(8080, 8081, 32768, 32769),
       at: fc.constantFrom<Wish["at"][]>("all", "all", "v4", "v6"),
       health: fc.constantFrom<Binding["health"][]>("none", "none", "healthy", "unhealthy", "starting"),
+      isTls: rarely(),
+      txt: fc.constantFrom<Wish["txt"][]>("", "", "", "v=1", "v=2"),
     }),
   );
 }

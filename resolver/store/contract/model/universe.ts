@@ -51,6 +51,8 @@ export interface Wish {
   port: number;
   at: "all" | "v4" | "v6";
   health: Binding["health"];
+  isTls: boolean;
+  txt: "" | "v=1" | "v=2";
 }
 
 /** What a host says of itself, as a history has it. */
@@ -71,11 +73,17 @@ export function addressesOf(host: number, families: Saying["families"]): Address
   return families === "v4" ? [v4] : [v4, ip(`2001:db8::${host + 5}`)];
 }
 
-export function bindingOf({ name, rule, servicePort, port, at, health }: Wish, own: Address[]): Binding {
+export function bindingOf(wish: Wish, own: Address[]): Binding {
+  const { name, rule, servicePort, port, at, health, isTls, txt } = wish;
   const [v4 = ip("10.0.0.1"), v6 = v4] = own;
   const addresses = { all: own, v4: [v4], v6: [v6] }[at];
   // Ports above 32768 are the engine's choice.
-  return binding(name, { rule, servicePort, port, fixed: port < 32768, health, at: addresses });
+  const fields = { rule, servicePort, port, fixed: port < 32768, health, at: addresses };
+  return binding(name, {
+    ...fields,
+    ...(isTls ? { tls: true } : {}),
+    ...(txt === "" ? {} : { txt: [txt, "a=b"] }),
+  });
 }
 
 /** A name as it stands below the zone, in the model and in messages; "" is the zone itself. */
@@ -91,8 +99,9 @@ export function grantedName({ name, rule }: Binding, declaredLabel: string, labe
 }
 
 export function describeSaying({ label, families, wishes }: Saying): string {
-  const shown = wishes.map(({ name, rule, servicePort, port, at, health }) => {
-    const facts = [rule, `${servicePort}->${port}`, at === "all" ? "" : at, health === "none" ? "" : health];
+  const shown = wishes.map(({ name, rule, servicePort, port, at, health, isTls, txt }) => {
+    const where = [rule, `${servicePort}->${port}`, at === "all" ? "" : at];
+    const facts = [...where, health === "none" ? "" : health, isTls ? "tls" : "", txt];
     return `${name} (${facts.filter((fact) => fact !== "").join(" ")})`;
   });
   return `as ${label}${families === "both" ? " with IPv6" : ""}: ${shown.join(", ") || "nothing"}`;

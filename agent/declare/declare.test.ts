@@ -4,8 +4,13 @@ import type { Address } from "../../shared/address.ts";
 import { bindingSchema, problemSchema } from "../../shared/binding.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import type { Site } from "../site.ts";
-import { containerOf, portOf, published, siteOf } from "../testing/builders.ts";
-import { bindingsFromContainers } from "./bindings.ts";
+import { containerOf, inputOf, portOf, published, siteOf } from "../testing/builders.ts";
+import { declare } from "./declare.ts";
+import { defaultRules } from "./default-rules.ts";
+
+function bindingsFromContainers(containers: ContainerFacts[], site: Site) {
+  return declare(inputOf(containers, { site }), defaultRules(site));
+}
 
 const compose = { project: "shop", service: "web", oneoff: false };
 
@@ -261,7 +266,7 @@ describe("problems", () => {
         ?.message;
     expect(message({})).toMatch(/-p 80/);
     expect(message({ networkMode: "host" })).toMatch(/host's network/);
-    expect(message({ networkMode: "container:abc" })).toMatch(/another container's network/);
+    expect(message({ networkMode: "container:abc" })).toMatch(/container abc, which does not run/);
     expect(message({ running: false })).toBeUndefined();
   });
 

@@ -1,0 +1,101 @@
+import { formatEndpoint } from "../../shared/address.ts";
+import type { Binding } from "../../shared/binding.ts";
+import { displayName, isInZone, type Name, nameBelow, parentOf, parseName } from "../../shared/name.ts";
+import { declare, inOrder } from "./declare.ts";
+import { explainContainer } from "./explain-container.ts";
+import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
+import { declarationFromLabels } from "./labels.ts";
+import { namesOfContainer } from "./names.ts";
+
+/** More is no longer an explanation. */
+const mostContainers = 10;
+const mostLines = 2_000;
+const longestLine = 500;
+
+/**
+ * Why a container, given by its name or the beginning of its id, is declared as it is, or who has a name: in lines for a person to read,
+ * free of control characters. `what` may be a name in or below the zone, with the zone or without it. Undefined when nothing here is called
+ * that. Values of labels and variables are shown only where a rule reads them: others may be secrets.
+ */
+export function explain(input: DeclareInput, rules: DeclareRules, what: string): string[] | undefined {
+  const outcome = declare(input, rules);
+  const named = bindingsCalled(outcome, rules.zone, what);
+  const called = inOrder(input.containers).filter((placed) => isCalled(placed, what));
+  const containers = called.length > 0 || named.length > 0 ? called : wantersOf(input, rules, what);
+  if (containers.length === 0 && named.length === 0) return undefined;
+  const lines = containers
+    .slice(0, mostContainers)
+    .flatMap((placed) => explainContainer(placed, input, rules, outcome));
+  const others = containers.length - mostContainers;
+  if (others > 0) lines.push(`${others} more containers are called that; give more of the id`);
+  lines.push(...explainNames(named, outcome));
+  return lines.slice(0, mostLines).map(cleanLine);
+}
+
+function isCalled({ container }: PlacedContainer, what: string): boolean {
+  const word = what.trim().replace(/^\//, "");
+  return (
+    container.name === word || (/^[0-9a-f]{4,64}$/i.test(word) && container.id.startsWith(word.toLowerCase()))
+  );
+}
+
+/** Those that would have the name if only they ran, or published a port: whoever asks wonders where it is. */
+function wantersOf({ containers }: DeclareInput, rules: DeclareRules, what: string): PlacedContainer[] {
+  const name = zoneName(what.trim(), rules.zone);
+  if (name === undefined) return [];
+  return inOrder(containers).filter(({ container }) => {
+    const { declaration } = declarationFromLabels(container.labels, rules.zone);
+    const { names } = namesOfContainer(container, declaration.names, [], rules);
+    return names.some((ruled) => ruled.name === name);
+  });
+}
+
+/** The bindings of the name itself, else of the name it is below of (`_80._tcp.web`), else of the names below it. */
+function bindingsCalled({ bindings }: DeclareOutcome, zone: Name, what: string): Binding[] {
+  const name = zoneName(what.trim(), zone);
+  if (name === undefined) return [];
+  for (
+    let at: Name | undefined = name;
+    at !== undefined && at !== zone && isInZone(at, zone);
+    at = parentOf(at)
+  ) {
+    const own = bindings.filter((binding) => binding.name === at);
+    if (own.length > 0) return own;
+    const below = at === name ? bindings.filter((binding) => isInZone(binding.name, name)) : [];
+    if (below.length > 0) return below;
+    // Only the names of ports stand below a name without being declared.
+    if (at[0] !== "_") return [];
+  }
+  return [];
+}
+
+function zoneName(what: string, zone: Name): Name | undefined {
+  try {
+    const plain = parseName(what);
+    return isInZone(plain, zone) ? plain : nameBelow(plain.slice(0, -1), zone);
+  } catch {
+    return undefined;
+  }
+}
+
+function explainNames(bindings: readonly Binding[], { problems }: DeclareOutcome): string[] {
+  const lines: string[] = [];
+  for (const [name, own] of Map.groupBy(bindings, (binding) => binding.name)) {
+    const shown = displayName(name);
+    lines.push(`name ${shown}`);
+    for (const { rule, container, servicePort, protocol, addresses, port, health } of own) {
+      const where = addresses.map((address) => formatEndpoint({ address, port })).join(", ");
+      lines.push(`  ${servicePort}/${protocol} of ${container} (by ${rule}) at ${where}, health ${health}`);
+    }
+    const losers = problems.filter(
+      ({ code, message }) => code === "name-taken" && message.includes(`${shown} belongs`),
+    );
+    lines.push(...losers.map(({ container, message }) => `  not of ${container}: ${message}`));
+  }
+  return lines;
+}
+
+function cleanLine(line: string): string {
+  const clean = line.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ").trimEnd();
+  return clean.length <= longestLine ? clean : `${clean.slice(0, longestLine - 3)}...`;
+}

@@ -1,0 +1,91 @@
+import type { Address } from "../../shared/address.ts";
+import type { Problem } from "../../shared/binding.ts";
+import { labelsOf } from "../../shared/name.ts";
+import { problemOf } from "../problem.ts";
+import type { CheckState, DeclaredService, DeclareInput, DeclareRules, WantedCheck } from "./input.ts";
+import { hostOwnName, type RuledName } from "./names.ts";
+import { bindingsOf, type Offer, type OfferParts, sizeOf } from "./offers.ts";
+import type { ServicePort } from "./ports.ts";
+
+export interface OfferedServices {
+  offers: Offer[];
+  checks: WantedCheck[];
+  problems: Problem[];
+  notes: string[];
+}
+
+/**
+ * What the services declared in files claim. One with a check is there only while the check says healthy: nobody else vouches for it. Each
+ * has its names, and the first label of the first one below the host, where no container has that.
+ */
+export function offersOfServices(
+  { services, site, checks }: Pick<DeclareInput, "services" | "site" | "checks">,
+  rules: Pick<DeclareRules, "zone" | "hostLabel">,
+): OfferedServices {
+  const found: OfferedServices = { offers: [], checks: [], problems: [], notes: [] };
+  for (const service of services.toSorted((left, right) => (left.id < right.id ? -1 : 1))) {
+    if (service.check !== undefined) found.checks.push(service.check);
+    const state = service.check === undefined ? "none" : checks.get(service.check.key);
+    if (state !== "none" && state !== "healthy") {
+      found.notes.push(`${service.id}: its check has not found it healthy, so it is not declared`);
+      continue;
+    }
+    const elsewhere = (service.addresses ?? []).filter((address) => !site.addresses.includes(address));
+    if (elsewhere.length > 0) found.problems.push(notAdvertised(service.id, elsewhere, site.addresses));
+    const addresses = (service.addresses ?? site.addresses).filter((address) =>
+      site.addresses.includes(address),
+    );
+    if (addresses.length > 0) found.offers.push(offerOf(service, [...addresses].toSorted(), state, rules));
+  }
+  return found;
+}
+
+function notAdvertised(id: string, elsewhere: readonly Address[], own: readonly Address[]): Problem {
+  const message = `its address ${elsewhere.join(", ")} is none this host advertises (it advertises ${own.join(", ")}); give one of these, or name the address with --advertise`;
+  return problemOf(id, "not-advertised", message);
+}
+
+function offerOf(
+  service: DeclaredService,
+  addresses: Address[],
+  health: CheckState | "none",
+  rules: Pick<DeclareRules, "zone" | "hostLabel">,
+): Offer {
+  const { id, protocol, servicePort, port, tls, txt, priority, weight } = service;
+  const open: ServicePort = {
+    protocol,
+    containerPort: servicePort,
+    servicePort,
+    addresses,
+    port,
+    fixed: true,
+  };
+  const shown = id.slice(0, 255);
+  const parts: OfferParts = {
+    names: namesOf(service, rules),
+    ports: [open],
+    http: undefined,
+    bindingOf: () => ({
+      ...{ protocol, servicePort, addresses, port, fixed: true },
+      // A file's entry runs as long as it stands: its check says when it does not.
+      ...{ container: shown, instance: id.slice(0, 160), health, priority, weight },
+      ...(tls ? { tls: true as const } : {}),
+      ...(txt.length > 0 ? { txt: [...txt] } : {}),
+    }),
+  };
+  const offer = { shown, called: `service ${id}`, place: "", key: `service ${id}`, compose: undefined };
+  const size = { size: sizeOf(parts), portCount: 1, names: parts.names };
+  return { ...offer, ...size, yieldsHostName: true, bindings: () => bindingsOf(parts) };
+}
+
+function namesOf({ names }: DeclaredService, rules: Pick<DeclareRules, "zone" | "hostLabel">): RuledName[] {
+  const own = names.map((name): RuledName => ({ name, rule: "label", ports: undefined, http: undefined }));
+  const first = names[0] === undefined ? undefined : labelsOf(names[0])[0];
+  if (first === undefined) return own;
+  try {
+    return [...own, hostOwnName(first, rules)];
+  } catch {
+    // Too long below the host: the names it was given are what people look for.
+    return own;
+  }
+}

@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+
+import { historyAfter, nextProbeMs, unchecked } from "./check-state.ts";
+
+function statesAfter(probes: string): string[] {
+  let history = unchecked;
+  return [...probes].map((probe) => {
+    history = historyAfter(history, probe === "+");
+    return history.state;
+  });
+}
+
+it("takes one success for healthy, and three failures in a row for unhealthy", () => {
+  expect(statesAfter("+--+---")).toEqual([
+    "healthy",
+    "healthy",
+    "healthy",
+    "healthy",
+    "healthy",
+    "healthy",
+    "unhealthy",
+  ]);
+});
+
+it("says starting until the first success or the third failure", () => {
+  expect(statesAfter("--+")).toEqual(["starting", "starting", "healthy"]);
+  expect(statesAfter("---")).toEqual(["starting", "starting", "unhealthy"]);
+});
+
+it("is healthy again at the first success, however long it was not", () => {
+  expect(statesAfter("-----+").slice(-2)).toEqual(["unhealthy", "healthy"]);
+});
+
+it("spreads the interval by a tenth to either side and takes off what the probe took", () => {
+  expect(nextProbeMs(10_000, 0, 0)).toBeCloseTo(9_000);
+  expect(nextProbeMs(10_000, 0, 1)).toBeCloseTo(11_000);
+  expect(nextProbeMs(10_000, 3_000, 0.5)).toBeCloseTo(7_000);
+  expect(nextProbeMs(2_000, 3_000, 0.5)).toBe(0);
+});
+
+it("probes no more often than each second, whatever is asked for", () => {
+  expect(nextProbeMs(1, 0, 0.5)).toBeCloseTo(1_000);
+});

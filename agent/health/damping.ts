@@ -1,0 +1,106 @@
+import type { Problem } from "../../shared/binding.ts";
+import type { PlacedContainer } from "../declare/input.ts";
+import { problemOf } from "../problem.ts";
+
+export interface DampingOutcome {
+  /** Ids of the containers seen that come and go, or change their health, too often. */
+  flapping: ReadonlySet<string>;
+  problems: Problem[];
+  /** When the first of them will have been steady for long enough, by the same clock as `now`; Infinity when none flaps. */
+  nextAt: number;
+}
+
+/** One container name on one engine, through all its runs. */
+interface History {
+  instance: string;
+  health: string;
+  penalty: number;
+  /** When `penalty` was worth that much. */
+  at: number;
+  isFlapping: boolean;
+  seenAt: number;
+}
+
+const halfLifeMs = 60_000;
+const flapsFrom = 5;
+const steadyBelow = 2;
+/** Three half-lives above steady: however wild it was, three quiet minutes mend it. */
+const mostPenalty = 16;
+/** A container between two runs is not seen; one gone this long comes back as a new one. */
+const forgetAfterMs = 600_000;
+const mostGone = 4_096;
+
+/**
+ * Tells which containers restart or change their health too often to be relied on. Every new run and every change of health adds 1 to a
+ * penalty that halves each minute: from 5 on a container flaps, below 2 it does not any more. The end of `starting` is not
+ * counted: it belongs to the run's beginning, which was.
+ */
+export class Damping {
+  /** In the order they were last seen. */
+  readonly #histories = new Map<string, History>();
+
+  /** `containers`: all that there are at `now`, in milliseconds that never go back. */
+  see(containers: readonly PlacedContainer[], now: number): DampingOutcome {
+    const outcome = {
+      flapping: new Set<string>(),
+      problems: [] as Problem[],
+      nextAt: Number.POSITIVE_INFINITY,
+    };
+    let seen = 0;
+    for (const placed of containers) {
+      if (!placed.container.running) continue;
+      seen += 1;
+      const history = this.#historyAfter(placed, now);
+      if (!history.isFlapping) continue;
+      outcome.flapping.add(placed.container.id);
+      outcome.problems.push(problemFor(placed));
+      outcome.nextAt = Math.min(outcome.nextAt, steadyAt(history));
+    }
+    this.#forget(seen, now);
+    return outcome;
+  }
+
+  #historyAfter({ container, engine }: PlacedContainer, now: number): History {
+    const key = `${engine}\n${container.name}`;
+    const last = this.#histories.get(key);
+    const { health } = container;
+    const instance = `${container.id}@${container.startedAt}`;
+    const isNews = last !== undefined && isCounted(last, instance, health);
+    const penalty = Math.min(mostPenalty, penaltyAt(last, now) + (isNews ? 1 : 0));
+    const isFlapping = penalty >= flapsFrom || (last?.isFlapping === true && penalty >= steadyBelow);
+    const history = { instance, health, penalty, at: now, isFlapping, seenAt: now };
+    this.#histories.delete(key);
+    this.#histories.set(key, history);
+    return history;
+  }
+
+  /** Those seen just now are the last in the map. */
+  #forget(seen: number, now: number): void {
+    for (const [key, { seenAt }] of this.#histories) {
+      const gone = this.#histories.size - seen;
+      if (gone <= mostGone && now - seenAt < forgetAfterMs) return;
+      this.#histories.delete(key);
+    }
+  }
+}
+
+function isCounted(last: History, instance: string, health: string): boolean {
+  if (last.instance !== instance) return true;
+  return last.health !== health && last.health !== "starting";
+}
+
+function penaltyAt(history: History | undefined, now: number): number {
+  return history === undefined ? 0 : history.penalty * 2 ** ((history.at - now) / halfLifeMs);
+}
+
+/** A millisecond more than computed: rounding must not bring the pass that looks for the end just before it. */
+function steadyAt({ at, penalty }: History): number {
+  return at + halfLifeMs * Math.log2(penalty / steadyBelow) + 1;
+}
+
+/** The words must not change from pass to pass: a problem is part of what is pushed. */
+function problemFor({ container, engine }: PlacedContainer): Problem {
+  const place = engine === "" ? "" : ` (on ${engine})`;
+  const message = `it restarts or changes its health too often${place}, so it is used only while no other instance serves; it counts again when it has been steady for a few minutes`;
+  return problemOf(container.name, "flapping", message);
+}

@@ -1,0 +1,56 @@
+import type { Address } from "../../shared/address.ts";
+import type { Log } from "../../shared/log.ts";
+import type { Clock } from "../clock.ts";
+import type { WantedRelay } from "../declare/input.ts";
+import type { AllottedPort } from "./relay-ports.ts";
+
+export interface RelayOptions {
+  /** One listener each, all at `port`. */
+  listen: readonly Address[];
+  port: number;
+  target: WantedRelay["target"];
+  /** Counted up as it happens. */
+  counters: RelayCounters;
+  clock: Clock;
+  log: Log;
+}
+
+/** A relay that listens. How one is opened is the same for TCP and UDP: rejects with Node's own fault (EADDRINUSE and the like). */
+export interface OpenRelay {
+  /** Clients that come from now on are led there. Connections to another target than that end with a reset; the listeners stay. */
+  retarget(target: WantedRelay["target"]): void;
+  /** Ends the listeners and every connection; resolves when the port is free. */
+  close(): Promise<void>;
+}
+
+/** `In` is towards the container, `Out` from it. All but `connectionsOpen` only grow. */
+export interface RelayCounters {
+  bytesIn: number;
+  bytesOut: number;
+  connectionsOpen: number;
+  connectionsTotal: number;
+  /** Their client was reset: the container did not accept, or the relay had as many as it may. */
+  connectionsFailed: number;
+  datagramsIn: number;
+  datagramsOut: number;
+  datagramsDropped: number;
+}
+
+export const noTraffic: RelayCounters = {
+  bytesIn: 0,
+  bytesOut: 0,
+  connectionsOpen: 0,
+  connectionsTotal: 0,
+  connectionsFailed: 0,
+  datagramsIn: 0,
+  datagramsOut: 0,
+  datagramsDropped: 0,
+};
+
+/** Where the ports are kept between two runs of the agent. */
+export interface RelayPortStore {
+  /** Never rejects: what cannot be read is as good as nothing. */
+  load(): Promise<readonly AllottedPort[]>;
+  /** Replaces all that is stored. */
+  save(ports: readonly AllottedPort[]): Promise<void>;
+}

@@ -1,0 +1,147 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+
+import { formatEndpoint } from "../../shared/address.ts";
+import type { OpenRelay, RelayOptions } from "./open-relay.ts";
+
+/** Of one relay. */
+const mostConnections = 512;
+/** The container is on this machine: what takes longer will not come. */
+const connectLimitMs = 5_000;
+
+/** Of each connection, towards its client; only what is used of it takes memory. */
+const readSize = 64 * 1024;
+
+const socketOptions = {
+  // The end of one direction must not end the other (half-close, RFC 9293 §3.6).
+  allowHalfOpen: true,
+  noDelay: true,
+  // A client whose machine lost its power would hold one of the places for ever.
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+};
+
+/** Listens, and relays every connection to the target. Bytes are held back, not stored, where a side reads slowly. */
+export async function openTcpRelay(options: RelayOptions): Promise<OpenRelay> {
+  const relay = new TcpRelay(options);
+  try {
+    for (const host of options.listen) await relay.listen(host);
+  } catch (fault) {
+    await relay.close();
+    throw fault;
+  }
+  return relay;
+}
+
+interface Connection {
+  client: Socket;
+  upstream: Socket;
+}
+
+class TcpRelay implements OpenRelay {
+  readonly #options: RelayOptions;
+  readonly #servers: Server[] = [];
+  readonly #connections = new Set<Connection>();
+  #target: RelayOptions["target"];
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#target = options.target;
+  }
+
+  async listen(host: string): Promise<void> {
+    const server = createServer(socketOptions, (client) => this.#accept(client));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.on("error", reject);
+    server.listen({ host, port: this.#options.port, ipv6Only: true }, resolve);
+    await promise;
+    server.on("error", (fault) => this.#options.log.debug(`relay at ${host}: ${fault.message}`));
+    this.#servers.push(server);
+  }
+
+  retarget(target: RelayOptions["target"]): void {
+    if (target.address === this.#target.address && target.port === this.#target.port) return;
+    this.#target = target;
+    this.#cutAll();
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    this.#cutAll();
+    await Promise.all(closed);
+  }
+
+  #accept(client: Socket): void {
+    const { counters } = this.#options;
+    // What a fault means is said by the close that follows it.
+    client.on("error", () => {});
+    if (this.#connections.size >= mostConnections) {
+      counters.connectionsFailed += 1;
+      client.resetAndDestroy();
+      return;
+    }
+    const connection = { client, upstream: this.#connectUpstream(client) };
+    this.#connections.add(connection);
+    counters.connectionsOpen += 1;
+    counters.connectionsTotal += 1;
+    let open = 2;
+    const closed = (socket: Socket, other: Socket) => () => {
+      passCutOn(socket, other);
+      open -= 1;
+      if (open === 0 && this.#connections.delete(connection)) counters.connectionsOpen -= 1;
+    };
+    client.once("close", closed(client, connection.upstream));
+    connection.upstream.once("close", closed(connection.upstream, client));
+  }
+
+  #connectUpstream(client: Socket): Socket {
+    const { clock, counters, log } = this.#options;
+    const { address: host, port } = this.#target;
+    const onread = { buffer: Buffer.allocUnsafeSlow(readSize), callback: passOut };
+    const upstream = connect({ host, port, autoSelectFamily: false, onread, ...socketOptions });
+    const cancelLimit = clock.after(connectLimitMs, () => upstream.destroy(new Error("it does not answer")));
+    upstream.once("close", cancelLimit);
+    const failed = (fault: Error): void => {
+      counters.connectionsFailed += 1;
+      log.debug(`relay to ${formatEndpoint({ address: host, port })}: ${fault.message}`);
+    };
+    upstream.once("error", failed);
+    upstream.on("error", () => {});
+    upstream.once("connect", () => {
+      cancelLimit();
+      upstream.off("error", failed);
+      client.on("data", (chunk: Buffer) => {
+        counters.bytesIn += chunk.length;
+      });
+      client.pipe(upstream);
+    });
+    upstream.once("end", () => client.end());
+    return upstream;
+
+    /** Twice as fast as pipe(), which makes a new buffer for every read. Nothing is read into this one until what it holds is sent. */
+    function passOut(length: number, buffer: Uint8Array): boolean {
+      counters.bytesOut += length;
+      client.write(buffer.subarray(0, length), () => {
+        if (client.writableLength === 0) upstream.resume();
+      });
+      return client.writableLength === 0;
+    }
+  }
+
+  #cutAll(): void {
+    for (const { client, upstream } of this.#connections) {
+      cut(upstream);
+      cut(client);
+    }
+  }
+}
+
+/** A connection that broke off, or never came about, must not look like one that ended: the other side would take a part for the whole. */
+function passCutOn(socket: Socket, other: Socket): void {
+  if (!socket.readableEnded || !socket.writableFinished) cut(other);
+}
+
+function cut(socket: Socket): void {
+  // Node would wait for a connect under way before it resets.
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+}

@@ -1,0 +1,204 @@
+import { type FSWatcher, watch } from "node:fs";
+import { open, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import type { Problem } from "../../shared/binding.ts";
+import { BerthError, describeFault } from "../../shared/errors.ts";
+import type { Name } from "../../shared/name.ts";
+import type { Clock } from "../clock.ts";
+import type { DeclaredService } from "../declare/input.ts";
+import { isMissing } from "../private-file.ts";
+import { problemOf } from "../problem.ts";
+import { type ServiceReading, servicesFromText } from "./service-file.ts";
+
+export interface ServiceFilesOptions {
+  /** Need not be there. */
+  directory: string;
+  zone: Name;
+  clock: Clock;
+}
+
+const mostFiles = 500;
+const mostServices = 500;
+const mostBytes = 256 * 1024;
+/** What the kernel does not tell, such as a directory that is made only now, or a change on a network file system. */
+const pollMs = 10_000;
+/** An editor writes a file in several steps. */
+const settleMs = 200;
+
+/** The services declared in a directory's *.toml files; files whose name begins with a dot are left to the editors that make them. */
+export class ServiceFiles {
+  readonly #options: ServiceFilesOptions;
+  /** What each file said when it could be read last. */
+  #lastGood = new Map<string, DeclaredService[]>();
+  /** What the directory looked like when it was read, or looked at, last. */
+  #seen: string | undefined;
+  #watcher: { inode: bigint; watcher: FSWatcher } | undefined;
+  #onChange: (() => void) | undefined;
+  #cancelLook = (): void => {};
+  #cancelPoll = (): void => {};
+
+  constructor(options: ServiceFilesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * All services, sorted by file, and what is wrong. Never rejects: a directory that is missing declares nothing; what is there but cannot
+   * be read is a problem, and its services stay as they were read last.
+   */
+  async read(): Promise<ServiceReading> {
+    const { directory } = this.#options;
+    const problems: Problem[] = [];
+    this.#seen = await this.#fingerprint();
+    let files: string[];
+    try {
+      files = await filesIn(directory, problems);
+    } catch (fault) {
+      const message = `the directory of declared services cannot be read, so what was read last stands: ${describeFault(fault)}`;
+      problems.push(problemOf(directory, "bad-service-file", message));
+      return { services: bounded([...this.#lastGood.values()].flat(), problems), problems };
+    }
+    const read = new Map<string, DeclaredService[]>();
+    for (const file of files) read.set(file, await this.#readFile(file, problems));
+    this.#lastGood = read;
+    return { services: bounded([...read.values()].flat(), problems), problems };
+  }
+
+  /** Calls `onChange` when the files may say something else than `read` told last: within a second mostly, else within ten. */
+  watch(onChange: () => void): void {
+    this.#onChange = onChange;
+    void this.#look();
+    this.#pollLater();
+  }
+
+  /** Ends the watch. */
+  close(): void {
+    this.#onChange = undefined;
+    this.#cancelLook();
+    this.#cancelPoll();
+    this.#watcher?.watcher.close();
+    this.#watcher = undefined;
+  }
+
+  async #readFile(file: string, problems: Problem[]): Promise<DeclaredService[]> {
+    let text: string;
+    try {
+      text = await textOf(join(this.#options.directory, file));
+    } catch (fault) {
+      // Removed since it was listed.
+      if (isMissing(fault)) return [];
+      problems.push(problemOf(file, "bad-service-file", describeFault(fault)));
+      return fault instanceof BerthError ? [] : (this.#lastGood.get(file) ?? []);
+    }
+    const reading = servicesFromText(file, text, this.#options.zone);
+    problems.push(...reading.problems);
+    return reading.services;
+  }
+
+  #pollLater(): void {
+    this.#cancelPoll = this.#options.clock.after(pollMs, () => {
+      void this.#look();
+      this.#pollLater();
+    });
+  }
+
+  #lookSoon(): void {
+    this.#cancelLook();
+    this.#cancelLook = this.#options.clock.after(settleMs, () => void this.#look());
+  }
+
+  async #look(): Promise<void> {
+    // Before the fingerprint is taken: what changes after it is told by an event.
+    await this.#watchDirectory();
+    const before = this.#seen;
+    const now = await this.#fingerprint();
+    // A read that came between has seen it already.
+    if (before !== this.#seen) return;
+    this.#seen = now;
+    if (before !== undefined && before !== now) this.#onChange?.();
+  }
+
+  /** Again when the directory is another one than before: the kernel watches the one that was removed. */
+  async #watchDirectory(): Promise<void> {
+    const { directory } = this.#options;
+    const inode = await stat(directory, { bigint: true }).then(
+      ({ ino }) => ino,
+      () => undefined,
+    );
+    if (this.#onChange === undefined || this.#watcher?.inode === inode) return;
+    this.#watcher?.watcher.close();
+    this.#watcher = undefined;
+    if (inode === undefined) return;
+    try {
+      const watcher = watch(directory, { persistent: false }, () => this.#lookSoon());
+      this.#watcher = { inode, watcher };
+      watcher.on("error", () => {
+        watcher.close();
+        if (this.#watcher?.watcher === watcher) this.#watcher = undefined;
+      });
+    } catch {
+      // No more watches to be had, or removed meanwhile: the poll sees what changes.
+    }
+  }
+
+  async #fingerprint(): Promise<string> {
+    const { directory } = this.#options;
+    const files = await filesIn(directory, []).catch((fault: unknown) => [describeFault(fault)]);
+    const looks = files.map(async (file) => {
+      const look = await stat(join(directory, file), { bigint: true }).catch(() => undefined);
+      return `${file} ${look?.ino} ${look?.size} ${look?.ctimeNs}`;
+    });
+    return (await Promise.all(looks)).join("\n");
+  }
+}
+
+async function filesIn(directory: string, problems: Problem[]): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (fault) {
+    if (isMissing(fault)) return [];
+    throw fault;
+  }
+  const files = names.filter((name) => name.endsWith(".toml") && !name.startsWith(".")).toSorted();
+  const good = files.filter((name) => /^[\w@+=,.-]{1,120}$/.test(name));
+  for (const name of files.filter((file) => !good.includes(file))) {
+    const message =
+      "the file is left out for its name; rename it to at most 120 letters, digits, dots, hyphens and underscores";
+    problems.push(problemOf(name, "bad-service-file", message));
+  }
+  if (good.length > mostFiles) {
+    const message = `there are ${good.length} files of services, and berth reads ${mostFiles}; put several services into one`;
+    problems.push(problemOf(directory, "too-many", message));
+  }
+  return good.slice(0, mostFiles);
+}
+
+/** Throws a BerthError when the file is not one of services at all, and Node's own fault when it cannot be read now. */
+async function textOf(path: string): Promise<string> {
+  // A pipe in its place would block whoever opens it.
+  if (!(await stat(path)).isFile()) throw new BerthError("bad-service-file", "it is not a regular file");
+  const file = await open(path, "r");
+  try {
+    const { size } = await file.stat();
+    if (size > mostBytes) {
+      const message = `it has ${size} bytes, and a file of services at most ${mostBytes}; divide it`;
+      throw new BerthError("bad-service-file", message);
+    }
+    const bytes = await file.readFile();
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (fault) {
+    if (!(fault instanceof TypeError)) throw fault;
+    throw new BerthError("bad-service-file", "it is not UTF-8 text");
+  } finally {
+    await file.close();
+  }
+}
+
+function bounded(services: DeclaredService[], problems: Problem[]): DeclaredService[] {
+  if (services.length <= mostServices) return services;
+  const [first] = services.slice(mostServices);
+  const message = `${services.length} services are declared, and berth takes ${mostServices}; those from ${first?.id} on are left out`;
+  problems.push(problemOf(first?.id ?? "", "too-many", message));
+  return services.slice(0, mostServices);
+}

@@ -1,0 +1,79 @@
+import { describeFault } from "../shared/errors.ts";
+import type { Log } from "../shared/log.ts";
+import { backoffMs, soon } from "./backoff.ts";
+import { Bell, type Clock } from "./clock.ts";
+import { Outage } from "./outage.ts";
+import type { SiteAddresses } from "./site.ts";
+
+export interface SiteWatchOptions {
+  /** Whose addresses they are, for people: this host, or an engine's. */
+  who: string;
+  read(): Promise<SiteAddresses>;
+  resyncMs: number;
+  clock: Clock;
+  random: () => number;
+  log: Log;
+  onChange(): void;
+}
+
+/** Keeps a machine's addresses, which change without any event of its engine: by DHCP, or where a name leads. */
+export class SiteWatch {
+  readonly #options: SiteWatchOptions;
+  readonly #outage: Outage;
+  readonly #bell = new Bell();
+  readonly #closing = new AbortController();
+  #current: SiteAddresses | undefined;
+
+  constructor(options: SiteWatchOptions) {
+    this.#options = options;
+    this.#outage = new Outage(options.log, () => `${options.who} has an address again`);
+  }
+
+  /** The last good ones: a host that cannot tell its addresses cannot reach the resolver either. Undefined before the first. */
+  get current(): SiteAddresses | undefined {
+    return this.#current;
+  }
+
+  /** Resolves after `close`; a lookup under way then may end later, and changes nothing any more. */
+  async run(): Promise<void> {
+    const { clock, random, resyncMs } = this.#options;
+    let failures = 0;
+    while (!this.#closing.signal.aborted) {
+      const isRead = await this.#read();
+      if (isRead) failures = 0;
+      const waitMs = isRead ? resyncMs : backoffMs(soon, failures++, random());
+      await this.#bell.wait(clock, waitMs, this.#closing.signal);
+    }
+  }
+
+  /** Reads them now. */
+  refresh(): void {
+    this.#bell.ring();
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #read(): Promise<boolean> {
+    try {
+      const found = await this.#options.read();
+      if (this.#closing.signal.aborted) return true;
+      this.#outage.end();
+      this.#take(found);
+      return true;
+    } catch (fault) {
+      if (!this.#closing.signal.aborted) this.#outage.begin("addresses", describeFault(fault));
+      return false;
+    }
+  }
+
+  #take(found: SiteAddresses): void {
+    const shown = found.addresses.join(", ");
+    const before = this.#current;
+    this.#current = found;
+    if (before?.addresses.join(", ") === shown && before.local === found.local) return;
+    this.#options.log.info(`${this.#options.who} advertises ${shown}`);
+    this.#options.onChange();
+  }
+}

@@ -1,0 +1,79 @@
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
+
+import { serverName } from "../agent/status/agent-status.ts";
+import { askAgent, readAgent } from "./agent-access.ts";
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function listening(listener: RequestListener, host = "127.0.0.1") {
+  const server = createServer(listener).listen(0, host);
+  await once(server, "listening");
+  closing.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return { host, port: (server.address() as AddressInfo).port };
+}
+
+const agentSays =
+  (text: string, status = 200): RequestListener =>
+  (_, response) =>
+    response.writeHead(status, { server: serverName }).end(text);
+
+test("an agent's reply is its status and text", async () => {
+  expect(await askAgent(await listening(agentSays("no", 404)), "/x")).toEqual({ status: 404, text: "no" });
+});
+
+test("an agent that listens at every address is at this machine's own", async () => {
+  const at = await listening(
+    (request, response) => agentSays(request.headers.host ?? "")(request, response),
+    "0.0.0.0",
+  );
+  expect((await askAgent(at, "/")).text).toBe(`127.0.0.1:${at.port}`);
+});
+
+test("another program at that port is named as such, whatever it answers", async () => {
+  const stranger = await listening((_, response) => response.end("{}"));
+  await expect(askAgent(stranger, "/status")).rejects.toMatchObject({ code: "not-an-agent" });
+});
+
+test("a redirect is followed nowhere", async () => {
+  const elsewhere: RequestListener = (_, response) =>
+    response.writeHead(302, { server: serverName, location: "http://127.0.0.1:1/" }).end();
+  expect((await askAgent(await listening(elsewhere), "/")).status).toBe(302);
+});
+
+test("a reply without end is cut off", async () => {
+  const endless: RequestListener = (_, response) => {
+    response.writeHead(200, { server: serverName });
+    const part = Buffer.alloc(1 << 20, "x");
+    const write = (): void => {
+      while (!response.destroyed && response.write(part));
+      if (!response.destroyed) response.once("drain", write);
+    };
+    write();
+  };
+  await expect(askAgent(await listening(endless), "/")).rejects.toMatchObject({ code: "not-an-agent" });
+});
+
+test.each(["", "{", "[]", '{"count":"1"}'])(
+  "a reply of %j is no reply of this version's agent",
+  async (text) => {
+    const at = await listening(agentSays(text));
+    await expect(readAgent(at, "/", z.object({ count: z.number() }))).rejects.toMatchObject({
+      code: "bad-reply",
+    });
+  },
+);
+
+test("an agent that cannot tell is a fault that says so", async () => {
+  const at = await listening(agentSays("its log says why\n", 500));
+  await expect(readAgent(at, "/", z.object({}))).rejects.toThrow("the agent answers 500: its log says why");
+});

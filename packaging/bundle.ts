@@ -1,0 +1,68 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { build, type Plugin } from "esbuild";
+
+import { root } from "./source.ts";
+
+/** A package of somebody else's that went into the bundle. */
+export interface Bundled {
+  name: string;
+  version: string;
+  license: string;
+}
+
+/**
+ * dockerode and docker-modem bring them along for building images and for a ssh of their own; berth uses neither. Native ones among them
+ * could not be bundled at all.
+ */
+const unused = /^(ssh2|cpu-features|protobufjs|@grpc\/(grpc-js|proto-loader)|bufferutil|utf-8-validate)$/;
+
+const withoutUnused: Plugin = {
+  name: "without unused",
+  setup(build) {
+    build.onResolve({ filter: unused }, ({ path }) => ({ path, namespace: "unused" }));
+    build.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "module.exports = {};" }));
+    // zod has its messages in fifty languages; berth's are its own.
+    build.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
+
+/** Makes one JavaScript file of the command line with all it imports, and says whose packages are in it. */
+export async function bundleCommandLine(outfile: string): Promise<Bundled[]> {
+  const { metafile } = await build({
+    entryPoints: [join(root, "cli", "main.ts")],
+    outfile,
+    absWorkingDir: root,
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+    plugins: [withoutUnused],
+    // Packages of the older module kind call it for Node's own modules.
+    banner: {
+      js: 'import { createRequire as berthRequire } from "node:module"; const require = berthRequire(import.meta.url);',
+    },
+  });
+  const directories = Object.keys(metafile.inputs).flatMap((path) => {
+    const found = /^.*node_modules\/(@[^/]+\/)?[^/]+(?=\/)/.exec(path);
+    return found === null ? [] : [found[0]];
+  });
+  return [...new Set(directories)].sort().map((directory) => readPackage(join(root, directory)));
+}
+
+function readPackage(directory: string): Bundled {
+  const { name, version, license } = JSON.parse(
+    readFileSync(join(directory, "package.json"), "utf8"),
+  ) as Bundled;
+  const file = readdirSync(directory).find((entry) => /^licen[cs]e(\.\w+)?$/i.test(entry));
+  const text = file !== undefined && existsSync(join(directory, file)) ? join(directory, file) : undefined;
+  return { name, version, license: text === undefined ? license : readFileSync(text, "utf8").trim() };
+}

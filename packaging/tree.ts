@@ -1,0 +1,45 @@
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { type Bundled, bundleCommandLine } from "./bundle.ts";
+import { nodeBinary, root, versionOf } from "./source.ts";
+
+/** berth's own directory on a machine it is installed on. */
+export const libraryDir = "usr/lib/berth";
+
+/**
+ * The flags berth's own launcher gives Node, too. V8 may keep three times 32 MiB for new objects, and a resolver that is asked for many
+ * names makes it do so: most of the memory it then takes, and no faster.
+ */
+export const nodeFlags = ["--max-semi-space-size=8"];
+
+const start = `#!/bin/sh
+exec /${libraryDir}/node ${nodeFlags.join(" ")} /${libraryDir}/bin/berth.js "$@"
+`;
+
+/** Lays out the program below `directory`: Node, the bundle, /usr/bin/berth, and everybody's licences. */
+export async function layOutProgram(directory: string, version: string): Promise<void> {
+  const library = join(directory, libraryDir);
+  // One below, because the program looks for its version beside the directory it lies in, as in the repository.
+  const bundled = await bundleCommandLine(join(library, "bin", "berth.js"));
+  putFile(join(library, "package.json"), `${JSON.stringify({ name: "berth", version, type: "module" })}\n`);
+  copyFileSync(nodeBinary, join(library, "node"));
+  chmodSync(join(library, "node"), 0o755);
+  putFile(join(directory, "usr/bin/berth"), start, 0o755);
+  putFile(join(directory, "usr/share/doc/berth/copyright"), copyright(bundled));
+}
+
+/** Writes a file with exactly this mode, and the directories above it. */
+export function putFile(path: string, text: string, mode = 0o644): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+}
+
+function copyright(bundled: readonly Bundled[]): string {
+  const rule = `\n\n${"-".repeat(72)}\n`;
+  const own = readFileSync(join(root, "LICENSE"), "utf8").trim();
+  const node = `Node.js ${versionOf("node")}, in ${libraryDir}/node, with licences of its own: node --print process.release says where its source is, and LICENSE lies beside it`;
+  const others = bundled.map(({ name, version, license }) => `${name} ${version}\n\n${license}`);
+  return `${[`berth\n\n${own}`, node, ...others].join(rule)}\n`;
+}

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Engine } from "../testbed/engine.ts";
+import type { EngineProxy } from "../testbed/engine-proxy.ts";
+import type { Podman } from "../testbed/podman.ts";
+
+export type ModelEngine = {
+  engine: Engine | Podman;
+  proxy: EngineProxy;
+  /** Two characters, the same in no other engine: its containers' names begin with it. */
+  prefix: string;
+  /** Ends when everything that was done to it so far has. */
+  queue: Promise<void>;
+  /** When it was last killed, frozen, cut off or at work on coming back, by the wall clock; until then nothing is late. */
+  disturbedAt: number;
+};
+
+/** A number from 0 to 1. */
+export type Random = () => number;
+
+/** `what` is for the story that a failing run tells. */
+export type Action = { what: string; act(): Promise<void> };
+
+const slots = 4;
+/** An agent that found no engine may wait so long until it looks again. */
+const returnMs = 12_000;
+
+/** One action, drawn by chance. Many are impossible when their turn comes, as people's are: the engine's refusal is part of the game. */
+export function drawAction(own: ModelEngine, random: Random): Action {
+  if (random() < 0.2) return drawDisturbance(own, random);
+  const burst = Array.from({ length: random() < 0.2 ? 4 : 1 }, () => {
+    const container = `${own.prefix}${Math.floor(random() * slots)}`;
+    return pick(containerActions, random)(container, random, own.prefix);
+  });
+  return {
+    what: burst.map((args) => `${own.prefix}: docker ${args.join(" ")}`).join(" & "),
+    act: async () => {
+      await Promise.allSettled(burst.map((args) => own.engine.docker(...args)));
+    },
+  };
+}
+
+/** What every run begins with. */
+export async function runFirst(
+  { engine, prefix }: Pick<ModelEngine, "engine" | "prefix">,
+  random: Random,
+): Promise<void> {
+  for (let slot = 0; slot < slots; slot++) {
+    const name = `${prefix}${slot}`;
+    await engine.docker("run", "--detach", "--name", name, ...pick(shapes, random), "berth-sample");
+  }
+}
+
+const containerActions: ((container: string, random: Random, prefix: string) => string[])[] = [
+  (container, random) => ["run", "--detach", "--name", container, ...pick(shapes, random), "berth-sample"],
+  (container, random) => ["run", "--detach", "--name", container, ...pick(shapes, random), "berth-sample"],
+  (container, random, prefix) => [
+    ...["run", "--detach", "--name", container, "--publish", `${fixedPort(container, prefix)}:80`],
+    ...(random() < 0.5 ? ["--restart", "always"] : []),
+    "berth-sample",
+  ],
+  (container) => ["stop", "--time", "2", container],
+  (container) => ["start", container],
+  (container) => ["start", container],
+  (container) => ["restart", "--time", "2", container],
+  (container) => ["rm", "--force", container],
+  (container) => ["pause", container],
+  (container) => ["unpause", container],
+  (container) => ["unpause", container],
+  (container) => ["kill", container],
+  (container) => ["kill", "--signal", "HUP", container],
+  (container, random) =>
+    random() < 0.5 ? ["rename", container, `${container}x`] : ["rename", `${container}x`, container],
+  (container) => ["network", "connect", "aaa", container],
+  (container) => ["network", "disconnect", "aaa", container],
+];
+
+const shapes: string[][] = [
+  ["--publish", "80"],
+  ["--publish", "80", "--publish", "53/udp"],
+  ["--publish", "80", "--publish", "443", "--network", "aaa"],
+  ["--publish", "80", "--restart", "always"],
+  // Its probes fill the event stream.
+  ["--publish", "80", "--health-cmd", "true", "--health-interval", "1s"],
+  [],
+];
+
+/** No two containers want the same one, unless one of them was renamed. */
+function fixedPort(container: string, prefix: string): number {
+  const engine = { da: 8100, db: 8200 }[prefix] ?? 8300;
+  return engine + Number(container.slice(prefix.length));
+}
+
+function drawDisturbance(own: ModelEngine, random: Random): Action {
+  const { engine, proxy, prefix } = own;
+  const pauseMs = 200 + Math.floor(random() * 1500);
+  const choices: Record<string, () => Promise<void>> = {
+    "kill -9": async () => {
+      await engine.kill9();
+      await sleep(pauseMs);
+      await engine.restart();
+    },
+    "restart by SIGTERM": () => engine.restart({ signal: "SIGTERM" }),
+    "restart by SIGKILL": () => engine.restart({ signal: "SIGKILL" }),
+    freeze: async () => {
+      engine.freeze();
+      await sleep(pauseMs);
+      engine.thaw();
+    },
+    "hang of all calls": async () => {
+      proxy.hang();
+      await sleep(pauseMs);
+      proxy.release();
+    },
+    "broken streams": async () => proxy.breakStreams(),
+    "broken streams again": async () => proxy.breakStreams(),
+  };
+  const what = pick(Object.keys(choices), random);
+  const act = async (): Promise<void> => {
+    // Until its end nothing that is said of the engine counts as late.
+    own.disturbedAt = Number.POSITIVE_INFINITY;
+    await choices[what]?.();
+    own.disturbedAt = Date.now() + returnMs;
+  };
+  return { what: `${prefix}: ${what} (${pauseMs} ms)`, act };
+}
+
+function pick<T>(choices: readonly T[], random: Random): T {
+  const choice = choices[Math.floor(random() * choices.length)];
+  if (choice === undefined) throw new Error("nothing to choose from");
+  return choice;
+}
