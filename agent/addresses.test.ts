@@ -31,6 +31,14 @@ describe("behind NAT", () => {
     expect(await siteAddresses("https://localhost", "observed", observe)).toMatchObject({ local: true });
   });
 
+  test("a resolver elsewhere that saw loopback saw its proxy", async () => {
+    const observe = async (): Promise<Address> => "127.0.0.1" as Address;
+    await expect(siteAddresses("https://192.0.2.1", "observed", observe)).rejects.toMatchObject({
+      code: "no-address",
+      message: expect.stringContaining("--trusted-proxies"),
+    });
+  });
+
   test("no address is better than a wrong one", async () => {
     const observe = async (): Promise<Address> => {
       throw new Error("unreachable");

@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 
-import { type Address, familyOf, isLoopback, isLoopbackHost, parseAddress } from "../shared/address.ts";
+import { type Address, familyOf, isConnectable, isLoopback, isLoopbackHost, parseAddress } from "../shared/address.ts";
 import { BerthError } from "../shared/errors.ts";
 import type { SiteAddresses } from "./site.ts";
 
@@ -20,7 +20,7 @@ export async function siteAddresses(
   advertise: Advertise,
   observe: (resolverUrl: string) => Promise<Address>,
 ): Promise<SiteAddresses> {
-  if (advertise === "observed") return siteAt([await observe(resolverUrl)]);
+  if (advertise === "observed") return siteAt([checkObserved(await observe(resolverUrl), resolverUrl)]);
   if (advertise.length > 0) return siteAt(advertise);
   const { hostname, port } = new URL(resolverUrl);
   const towards = await addressesOf(
@@ -38,6 +38,14 @@ export async function siteAddresses(
   if (addresses.length > 0) return siteAt(addresses);
   const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
   throw new BerthError("no-address", message, { who: hostname, retryable: true });
+}
+
+/** A resolver elsewhere that saw loopback saw its own proxy. */
+function checkObserved(address: Address, resolverUrl: string): Address {
+  const isWrong = isLoopback(address) && !isLoopbackHost(new URL(resolverUrl).hostname);
+  if (isConnectable(address) && !isWrong) return address;
+  const message = `the resolver sees ${address}, which is not this host's: it stands behind a proxy and has to be told so with --trusted-proxies; or name this host's addresses with --advertise`;
+  throw new BerthError("no-address", message, { who: resolverUrl, retryable: true });
 }
 
 /** Where another machine's published ports are open. Throws as `siteAddresses` does. */

@@ -2,93 +2,26 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import type { Address } from "../shared/address.ts";
 import { BerthError } from "../shared/errors.ts";
-import { defaultRules } from "./declare/default-rules.ts";
-import { CheckBook } from "./health/check-book.ts";
-import { Reconciler } from "./reconcile.ts";
-import { RelayBook } from "./relay/relay-book.ts";
-import type { SiteAddresses } from "./site.ts";
-import { zone } from "./testing/builders.ts";
-import { FakeClock } from "./testing/fake-clock.ts";
-import { FakeEngine, gone, silent } from "./testing/fake-engine.ts";
-import { FakeLinks } from "./testing/fake-links.ts";
-import { FakeResolver } from "./testing/fake-resolver.ts";
-import { FakeServices } from "./testing/fake-services.ts";
-import { RecordedLog } from "./testing/recorded-log.ts";
-import { hostId, signer } from "./testing/test-host.ts";
+import { AgentStand } from "./testing/agent-stand.ts";
+import type { FakeClock } from "./testing/fake-clock.ts";
+import { type FakeEngine, gone, silent } from "./testing/fake-engine.ts";
+import type { FakeResolver } from "./testing/fake-resolver.ts";
+import type { RecordedLog } from "./testing/recorded-log.ts";
 
+let stand: AgentStand;
 let clock: FakeClock;
 let engine: FakeEngine;
 let resolver: FakeResolver;
-let links: FakeLinks;
 let log: RecordedLog;
-let addresses: () => Promise<SiteAddresses>;
-let reconciler: Reconciler;
-let engines: { label: string; engine: FakeEngine }[];
-let files: FakeServices;
-let progress: Set<string>;
-let running: Promise<void>;
 
 beforeEach(() => {
-  clock = new FakeClock();
-  engine = new FakeEngine();
-  engines = [{ label: "docker", engine }];
-  files = new FakeServices();
-  progress = new Set();
-  resolver = new FakeResolver(() => clock.now());
-  links = new FakeLinks(resolver);
-  links.refusal = 501;
-  log = new RecordedLog();
-  addresses = async () => ({ addresses: ["10.0.0.5" as Address], local: false });
+  stand = new AgentStand();
+  ({ clock, engine, resolver, log } = stand);
 });
-
-afterEach(async () => {
-  await reconciler.close();
-  await running;
-});
+afterEach(() => stand.end());
 
 function start(): void {
-  reconciler = new Reconciler({
-    engines: engines.map(({ label, engine: own }) => ({
-      label,
-      engine: own,
-      readSite: undefined,
-      isHere: true,
-    })),
-    services: files,
-    rules: defaultRules({ zone, hostLabel: "alpha" }),
-    openRelays: (onChange) => {
-      const store = { load: async () => [], save: async () => undefined };
-      return new RelayBook({
-        range: { first: 20_000, last: 20_999 },
-        store,
-        onChange,
-        log,
-        clock,
-        wallNow: () => 0,
-      });
-    },
-    openChecks: (onChange) =>
-      new CheckBook({ clock, random: () => 1, onChange, probe: async () => undefined }),
-    onProgress: (loop) => void progress.add(loop),
-    resolver: {
-      hostId,
-      signer,
-      lease: 15,
-      urls: ["https://resolver.example:8053"],
-      fetch: (input, init) => resolver.fetch(input, init),
-      openLink: links.open,
-      tokenFile: "/etc/berth/agent.token",
-      readToken: async () => "secret",
-      wallTime: () => 1_800_000_000_000,
-    },
-    readAddresses: () => addresses(),
-    engineGraceMs: 60_000,
-    resyncMs: 30_000,
-    clock,
-    random: () => 1,
-    log,
-  });
-  running = reconciler.run();
+  stand.start();
 }
 
 const ephemeral = (port: string) => ({ ports: { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: port }] } });
@@ -431,15 +364,15 @@ describe("addresses", () => {
     engine.put("web");
     start();
     await clock.advance(2_000);
-    addresses = async () => ({ addresses: ["10.0.0.9" as Address], local: false });
+    stand.addresses = async () => ({ addresses: ["10.0.0.9" as Address], local: false });
     await clock.advance(28_000);
     expect(pushes().at(-1)?.declared?.addresses).toEqual(["10.0.0.9"]);
     expect(pushes()).toHaveLength(2);
   });
 
   test("none yet: one line, nothing pushed, tried again", async () => {
-    const found = addresses;
-    addresses = async () => {
+    const found = stand.addresses;
+    stand.addresses = async () => {
       throw new BerthError("no-address", "name one with --advertise");
     };
     engine.put("web");
@@ -447,7 +380,7 @@ describe("addresses", () => {
     await clock.advance(20_000);
     expect(resolver.requests).toEqual([]);
     expect(log.matching(/^warn/)).toEqual(["warn name one with --advertise"]);
-    addresses = found;
+    stand.addresses = found;
     await clock.advance(11_000);
     expect(pushes()).toHaveLength(1);
   });
@@ -456,7 +389,7 @@ describe("addresses", () => {
     engine.put("web");
     start();
     await clock.advance(2_000);
-    addresses = async () => {
+    stand.addresses = async () => {
       throw new Error("DNS is down");
     };
     await clock.advance(40_000);
@@ -479,8 +412,7 @@ test("close sends nothing and lets go of the event stream", async () => {
   start();
   await clock.advance(2_000);
   const before = resolver.requests.length;
-  reconciler.close();
-  await running;
+  await stand.end();
   await clock.advance(60_000);
   expect(resolver.requests).toHaveLength(before);
   expect(engine.isWatched).toBe(false);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 
 import { serverName } from "../agent/status/agent-status.ts";
@@ -9,6 +9,7 @@ import { askAgent, readAgent } from "./agent-access.ts";
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const close of closing.splice(0)) await close();
 });
 
@@ -61,6 +62,34 @@ test("a reply without end is cut off", async () => {
     write();
   };
   await expect(askAgent(await listening(endless), "/")).rejects.toMatchObject({ code: "not-an-agent" });
+});
+
+test("another program that speaks no HTTP is no agent either, and is quoted on one line", async () => {
+  const server = createTcpServer((socket) => socket.resume().end("SSH-2.0-OpenSSH\r\n")).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closing.push(() => new Promise((resolve) => server.close(resolve)));
+  const at = { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+  await expect(askAgent(at, "/")).rejects.toMatchObject({
+    code: "no-agent",
+    message: expect.stringMatching(/^no agent answers at 127\.0\.0\.1:\d+ \(.+\); start it with berth agent/),
+  });
+});
+
+test("an agent that stands still is not waited for longer than 10 s", { timeout: 30_000 }, async () => {
+  const limit = AbortSignal.abort(new DOMException("late", "TimeoutError"));
+  vi.spyOn(AbortSignal, "timeout").mockReturnValueOnce(limit);
+  const silent = await listening(() => undefined);
+  await expect(askAgent(silent, "/")).rejects.toThrow(
+    /the agent at \S+ does not answer within 10 s; start it/,
+  );
+});
+
+test("a reply that breaks off is no reply", async () => {
+  const at = await listening((_, response) => {
+    response.writeHead(200, { server: serverName, "content-length": 100 });
+    response.write("half", () => response.destroy());
+  });
+  await expect(askAgent(at, "/")).rejects.toMatchObject({ code: "no-agent" });
 });
 
 test.each(["", "{", "[]", '{"count":"1"}'])(

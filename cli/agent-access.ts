@@ -1,9 +1,11 @@
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import type { z } from "zod";
 
 import { serverName } from "../agent/status/agent-status.ts";
 import { formatEndpoint, isUnspecified, parseAddress } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
-import { BerthError } from "../shared/errors.ts";
+import { BerthError, describeFault } from "../shared/errors.ts";
 
 export interface AgentReply {
   status: number;
@@ -16,20 +18,25 @@ const replyMs = 10_000;
 
 /**
  * What the agent whose status is at `at` says to GET `path`. Throws a BerthError: `no-agent` where nothing answers, `not-an-agent` where
- * something else does.
+ * something else does. Not by fetch, which refuses some ports.
  */
 export async function askAgent(at: ListenAddress, path: string): Promise<AgentReply> {
-  const where = formatEndpoint({ address: reachable(at.host), port: at.port });
+  const address = reachable(at.host);
+  const where = formatEndpoint({ address, port: at.port });
+  const signal = AbortSignal.timeout(replyMs);
   try {
-    const response = await fetch(`http://${where}${path}`, {
-      redirect: "manual",
-      signal: AbortSignal.timeout(replyMs),
-    });
-    if (response.headers.get("server") !== serverName) throw strangerAt(where);
-    return { status: response.status, text: await boundedText(response, where) };
+    const asked = request({ host: address, port: at.port, path, agent: false, signal });
+    asked.end();
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
+    // Else a late fault, such as the time limit's, would be nobody's and end the command.
+    asked.on("error", () => undefined);
+    if (response.headers.server === serverName)
+      return { status: response.statusCode ?? 0, text: await boundedText(response, where) };
+    asked.destroy();
+    throw strangerAt(where);
   } catch (cause) {
     if (cause instanceof BerthError) throw cause;
-    throw noAgentAt(where, cause);
+    throw noAgentAt(where, cause, signal.aborted);
   }
 }
 
@@ -47,10 +54,11 @@ export async function readAgent<T>(at: ListenAddress, path: string, schema: z.Zo
   }
 }
 
-async function boundedText(response: Response, where: string): Promise<string> {
-  const parts: Uint8Array[] = [];
+async function boundedText(response: IncomingMessage, where: string): Promise<string> {
+  const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of response.body ?? []) {
+  // Leaving the loop ends the connection.
+  for await (const part of response as AsyncIterable<Buffer>) {
     size += part.length;
     if (size > largestReply) throw strangerAt(where);
     parts.push(part);
@@ -70,16 +78,13 @@ function strangerAt(where: string): BerthError {
   return new BerthError("not-an-agent", message, { who: where });
 }
 
-function noAgentAt(where: string, cause: unknown): BerthError {
-  const isLate = cause instanceof DOMException && cause.name === "TimeoutError";
+function noAgentAt(where: string, cause: unknown, isLate: boolean): BerthError {
+  const isRefused = cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
+  const reason = isRefused ? "" : ` (${describeFault(cause)})`;
   const fault = isLate
     ? `the agent at ${where} does not answer within ${replyMs / 1000} s`
-    : `no agent answers at ${where}`;
+    : `no agent answers at ${where}${reason}`;
   const mend =
     "start it with berth agent (or systemctl start berth-agent), or say where its status is with --status HOST:PORT";
-  return new BerthError("no-agent", `${fault}; ${mend}`, {
-    who: where,
-    retryable: true,
-    cause: isLate ? undefined : cause,
-  });
+  return new BerthError("no-agent", `${fault}; ${mend}`, { who: where, retryable: true });
 }

@@ -21,6 +21,11 @@ const unused = /^(ssh2|cpu-features|protobufjs|@grpc\/(grpc-js|proto-loader)|buf
 const withoutUnused: Plugin = {
   name: "without unused",
   setup(build) {
+    // berth's own modules do nothing by being imported, so those a program makes no use of are left out with all they import.
+    build.onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path),
+      sideEffects: false,
+    }));
     build.onResolve({ filter: unused }, ({ path }) => ({ path, namespace: "unused" }));
     build.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "module.exports = {};" }));
     // zod has its messages in fifty languages; berth's are its own.
@@ -30,11 +35,14 @@ const withoutUnused: Plugin = {
   },
 };
 
-/** Makes one JavaScript file of the command line with all it imports, and says whose packages are in it. */
-export async function bundleCommandLine(outfile: string): Promise<Bundled[]> {
+/** Each program's file in the bundle, and where it begins. */
+const programs = { berth: join(root, "cli/main.ts"), agent: join(root, "packaging/agent-entry.ts") };
+
+/** Makes one JavaScript file of each program with all it imports, in `outdir`, and says whose packages are in them. */
+export async function bundlePrograms(outdir: string): Promise<Bundled[]> {
   const { metafile } = await build({
-    entryPoints: [join(root, "cli", "main.ts")],
-    outfile,
+    entryPoints: programs,
+    outdir,
     absWorkingDir: root,
     bundle: true,
     platform: "node",

@@ -1,27 +1,31 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-import { type Bundled, bundleCommandLine } from "./bundle.ts";
+import { type Bundled, bundlePrograms } from "./bundle.ts";
 import { nodeBinary, root, versionOf } from "./source.ts";
 
 /** berth's own directory on a machine it is installed on. */
 export const libraryDir = "usr/lib/berth";
 
 /**
- * The flags berth's own launcher gives Node, too. V8 may keep three times 32 MiB for new objects, and a resolver that is asked for many
- * names makes it do so: most of the memory it then takes, and no faster.
+ * How Node runs a program of the bundle. V8 may keep three times 32 MiB for new objects and does so when it is busy: most of the memory a
+ * resolver takes, and no faster. The agent makes few objects at a time, and is on every host.
  */
-export const nodeFlags = ["--max-semi-space-size=8"];
+export const programs = {
+  agent: ["--max-semi-space-size=1", `/${libraryDir}/bin/agent.js`],
+  berth: ["--max-semi-space-size=8", `/${libraryDir}/bin/berth.js`],
+};
 
 const start = `#!/bin/sh
-exec /${libraryDir}/node ${nodeFlags.join(" ")} /${libraryDir}/bin/berth.js "$@"
+if [ "$1" = agent ]; then set -- ${programs.agent.join(" ")} "$@"; else set -- ${programs.berth.join(" ")} "$@"; fi
+exec /${libraryDir}/node "$@"
 `;
 
 /** Lays out the program below `directory`: Node, the bundle, /usr/bin/berth, and everybody's licences. */
 export async function layOutProgram(directory: string, version: string): Promise<void> {
   const library = join(directory, libraryDir);
   // One below, because the program looks for its version beside the directory it lies in, as in the repository.
-  const bundled = await bundleCommandLine(join(library, "bin", "berth.js"));
+  const bundled = await bundlePrograms(join(library, "bin"));
   putFile(join(library, "package.json"), `${JSON.stringify({ name: "berth", version, type: "module" })}\n`);
   copyFileSync(nodeBinary, join(library, "node"));
   chmodSync(join(library, "node"), 0o755);

@@ -1,8 +1,17 @@
 import { describe, expect, test } from "vitest";
+import type { Name } from "../../shared/name.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
-import { containerOf, inputOf, placedOf, published, rulesOf, siteOf } from "../testing/builders.ts";
+import {
+  containerOf,
+  inputOf,
+  networkOf,
+  placedOf,
+  published,
+  rulesOf,
+  siteOf,
+} from "../testing/builders.ts";
 import { declare } from "./declare.ts";
-import type { PlacedContainer } from "./input.ts";
+import type { CheckState, DeclareInput, DeclareRules, PlacedContainer } from "./input.ts";
 
 const on = (engine: string, name: string, given: Partial<ContainerFacts> = {}) =>
   placedOf(containerOf(name, { id: `${engine}${name}`.padEnd(64, "0"), ...given }), { engine });
@@ -56,7 +65,10 @@ describe("several engines", () => {
 });
 
 describe("what is remembered of a container", () => {
-  const containers = ["aa", "bb"].map((name) => containerOf(name, { labels: { "berth.check": "tcp" } }));
+  const networks = [networkOf("front", "172.18.0.2")];
+  const containers = ["aa", "bb"].map((name) =>
+    containerOf(name, { networks, labels: { "berth.check": "tcp" } }),
+  );
   const rules = rulesOf();
 
   test("is taken again as it is while nothing about it changed, in a site of the same addresses", () => {
@@ -71,18 +83,36 @@ describe("what is remembered of a container", () => {
     expect(of("aa", second).map(({ port }) => port)).toEqual([7, 7]);
   });
 
-  test("is not, once its site, a check, the rules or the flapping are others", () => {
-    const input = inputOf(containers);
-    const { checks, bindings } = declare(input, rules);
-    const healthOf = (given: object, chosen = rules) =>
-      declare({ ...input, ...given }, chosen).bindings[0]?.health;
-    expect(bindings[0]?.health).toBe("starting");
-    expect(healthOf({ checks: new Map([[checks[0]?.key ?? "", "healthy"]]) })).toBe("healthy");
-    expect(healthOf({ flapping: new Set([containers[0]?.id]) })).toBe("unhealthy");
-    expect(declare(input, rulesOf({ hostLabel: "beta" })).bindings[1]?.name).toMatch(/beta/);
-    const moved = inputOf(containers, { site: siteOf("10.0.0.6") });
-    expect(declare(moved, rules).bindings[0]?.addresses).toEqual(["10.0.0.6"]);
-    expect(healthOf({})).toBe("starting");
+  const input = inputOf(containers);
+  const placed = (given: Partial<PlacedContainer>) => ({
+    containers: containers.map((container) => placedOf(container, given)),
+  });
+  const { checks } = declare(input, rules);
+  const made = new Map(checks.map(({ key }): [string, CheckState] => [key, "healthy"]));
+  const news: [string, Partial<DeclareInput>, Partial<DeclareRules>, object][] = [
+    ["check", { checks: made }, {}, { health: "healthy" }],
+    ["flapping", { flapping: new Set(containers.map(({ id }) => id)) }, {}, { health: "unhealthy" }],
+    ["site", placed({ site: siteOf("10.0.0.6") }), {}, { addresses: ["10.0.0.6"] }],
+    ["zone", {}, { zone: "other." as Name }, { name: "aa.alpha.host.other." }],
+  ];
+  test.each(news)("is not once there is another %s", (_, given, chosen, expected) => {
+    // One look before, so that there is something remembered.
+    expect(declare(input, rules).bindings[0]).toMatchObject({
+      health: "starting",
+      name: "aa.alpha.host.berth.internal.",
+    });
+    const all = Object.keys(chosen).length === 0 ? rules : { ...rules, ...chosen };
+    expect(declare({ ...input, ...given }, all).bindings[0]).toMatchObject(expected);
+    expect(declare(input, rules).bindings[0]).toMatchObject({
+      health: "starting",
+      name: "aa.alpha.host.berth.internal.",
+    });
+  });
+  test("is not once its engine has ended, or cannot be reached any more", () => {
+    expect(declare(input, rules).bindings).toHaveLength(4);
+    expect(declare({ ...input, ...placed({ fixedOnly: true }) }, rules).bindings).toEqual([]);
+    expect(declare(input, rules).checks[0]?.port).toBe(80);
+    expect(declare({ ...input, ...placed({ isNear: false }) }, rules).checks[0]?.port).toBe(32768);
   });
 });
 

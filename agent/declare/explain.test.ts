@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Address } from "../../shared/address.ts";
+import type { Name } from "../../shared/name.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import {
   containerOf,
@@ -10,7 +12,7 @@ import {
   rulesOf,
 } from "../testing/builders.ts";
 import { explain } from "./explain.ts";
-import type { DeclareInput, DeclareRules } from "./input.ts";
+import type { DeclaredService, DeclareInput, DeclareRules } from "./input.ts";
 import { parseSelectors } from "./selectors.ts";
 
 const shop = { project: "shop", service: "web", oneoff: false };
@@ -160,6 +162,48 @@ describe("a name", () => {
 
   test("that nobody has, and a container would have, leads to that container", () => {
     expect(textOf("web.shop", [{ ...web, ports: [] }])).toMatch(/^container shop_web_1/);
+  });
+
+  test("that a service of a file has, or would have once its check is healthy, leads to that", () => {
+    const check = {
+      key: "k",
+      container: "db.toml#1",
+      httpPath: undefined,
+      address: "127.0.0.1" as Address,
+      port: 5432,
+      intervalMs: 10_000,
+      timeoutMs: 3_000,
+    };
+    const service: DeclaredService = {
+      ...{
+        id: "db.toml#1",
+        names: ["db.lab.berth.internal." as Name],
+        protocol: "tcp",
+        servicePort: 5432,
+        port: 5432,
+        addresses: undefined,
+      },
+      ...{ check, tls: false, txt: [], priority: 0, weight: 1 },
+    };
+    const hidden = textOf("db.lab", [web], { services: [service] });
+    expect(hidden).toMatch(
+      /^service db\.toml#1, declared in a file\n {2}name db\.lab\.berth\.internal\n {2}port 5432\/tcp leads to 10\.0\.0\.5:5432/,
+    );
+    expect(hidden).toMatch(
+      /TCP connect to 127\.0\.0\.1:5432 every 10 s: not made yet, so it is not declared$/,
+    );
+    const shown = textOf("db.toml#1", [web], { services: [service], checks: new Map([["k", "healthy"]]) });
+    expect(shown).toMatch(/: healthy$/);
+  });
+
+  test("that a family would give a single port leads to its container", () => {
+    const named = containerOf("aa", {
+      running: false,
+      ports: [],
+      exposed: exposedOf("80"),
+      env: { SERVICE_80_NAME: "api" },
+    });
+    expect(textOf("api", [named])).toMatch(/^container aa/);
   });
 
   test.each(["nowhere", "berth.internal", "a..b", "", "web.shop.example.com", "x.web.shop"])(

@@ -1,11 +1,14 @@
 import { formatEndpoint } from "../../shared/address.ts";
 import type { Binding } from "../../shared/binding.ts";
 import { displayName, isInZone, type Name, nameBelow, parentOf, parseName } from "../../shared/name.ts";
+import type { ContainerFacts } from "../engine/facts.ts";
 import { declare, inOrder } from "./declare.ts";
 import { explainContainer } from "./explain-container.ts";
+import { explainService, servicesCalled } from "./explain-service.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
 import { declarationFromLabels } from "./labels.ts";
 import { namesOfContainer } from "./names.ts";
+import type { ServicePort } from "./ports.ts";
 
 /** More is no longer an explanation. */
 const mostContainers = 10;
@@ -21,13 +24,16 @@ export function explain(input: DeclareInput, rules: DeclareRules, what: string):
   const outcome = declare(input, rules);
   const named = bindingsCalled(outcome, rules.zone, what);
   const called = inOrder(input.containers).filter((placed) => isCalled(placed, what));
-  const containers = called.length > 0 || named.length > 0 ? called : wantersOf(input, rules, what);
-  if (containers.length === 0 && named.length === 0) return undefined;
+  const services = servicesCalled(input, what.trim(), zoneName(what.trim(), rules.zone));
+  const isFound = called.length > 0 || named.length > 0 || services.length > 0;
+  const containers = isFound ? called : wantersOf(input, rules, what);
+  if (!isFound && containers.length === 0) return undefined;
   const lines = containers
     .slice(0, mostContainers)
     .flatMap((placed) => explainContainer(placed, input, rules, outcome));
   const others = containers.length - mostContainers;
   if (others > 0) lines.push(`${others} more containers are called that; give more of the id`);
+  lines.push(...services.flatMap((service) => explainService(service, input)));
   lines.push(...explainNames(named, outcome));
   return lines.slice(0, mostLines).map(cleanLine);
 }
@@ -45,8 +51,25 @@ function wantersOf({ containers }: DeclareInput, rules: DeclareRules, what: stri
   if (name === undefined) return [];
   return inOrder(containers).filter(({ container }) => {
     const { declaration } = declarationFromLabels(container.labels, rules.zone);
-    const { names } = namesOfContainer(container, declaration.names, [], rules);
+    const { names } = namesOfContainer(container, declaration.names, portsOnPaper(container), rules);
     return names.some((ruled) => ruled.name === name);
+  });
+}
+
+/** As if all it EXPOSEs and publishes could be reached: some families name single ports. */
+function portsOnPaper({ ports, exposed }: ContainerFacts): ServicePort[] {
+  return [...ports, ...exposed].flatMap(({ protocol, containerPort }): ServicePort[] => {
+    if (protocol === "sctp") return [];
+    return [
+      {
+        protocol,
+        containerPort,
+        servicePort: containerPort,
+        addresses: [],
+        port: containerPort,
+        fixed: false,
+      },
+    ];
   });
 }
 

@@ -13,9 +13,12 @@ import {
 import { declare } from "./declare.ts";
 import type { DeclareInput } from "./input.ts";
 
+/** One object, as in the agent: what is remembered of a container must not outlive its truth. */
+const rules = rulesOf();
+
 /** `service port/protocol host port@addresses` of one container's short name, and all problems. */
 function reachOf(containers: ContainerFacts[], of: string, given: Partial<DeclareInput> = {}) {
-  const { bindings, problems, notes, relays } = declare(inputOf(containers, given), rulesOf());
+  const { bindings, problems, notes, relays } = declare(inputOf(containers, given), rules);
   const own = bindings.filter(({ container, rule }) => container === of && rule === "host");
   const ports = own.map(({ servicePort, protocol, port, addresses, fixed }) => {
     return `${servicePort}/${protocol} ${port}@${addresses.join()}${fixed ? " fixed" : ""}`;
@@ -195,6 +198,7 @@ describe("relays", () => {
   test("an open one is a port that is not fixed, on all addresses, also under an alias", () => {
     const relays = new Map([["/db/5432/tcp", { kind: "open" as const, port: 20_001 }]]);
     const container = plain({ labels: labelled("berth.publish=5432", "berth.port.5=5432") });
+    expect(reachOf([container], "db").ports).toEqual([]);
     expect(reachOf([container], "db", { relays })).toMatchObject({
       ports: [`5/tcp 20001@${both}`, `5432/tcp 20001@${both}`],
       problems: [],

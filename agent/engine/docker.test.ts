@@ -141,7 +141,7 @@ describe("an engine that hangs or is not there", () => {
     answer = (_, response) => {
       response.writeHead(200, { "content-length": "100" }).write("[", () => response.destroy());
     };
-    await expect(engine.list()).rejects.toMatchObject({ code: "engine-unreachable" });
+    await expect(hasty.list()).rejects.toMatchObject({ code: "engine-unreachable" });
   });
 
   test("has no socket", async () => {

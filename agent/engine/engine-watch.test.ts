@@ -288,6 +288,31 @@ describe("Podman", () => {
     expect(watch.view.read?.containers[0]?.health).toBe("unhealthy");
   });
 
+  test("tells of health as it was before the probe: the probe's own outcome counts", async () => {
+    const id = engine.put("web", healthOf("healthy"));
+    const plain = engine.put("plain");
+    await start();
+    engine.tell({ kind: "probe", id, passed: true });
+    engine.tell({ kind: "probe", id: plain, passed: false });
+    await clock.advance(100);
+    expect(engine.inspected).toEqual([]);
+    engine.putUnlisted("web", healthOf("unhealthy"));
+    engine.tell({ kind: "look", id, health: "healthy" });
+    engine.tell({ kind: "probe", id, passed: false });
+    await clock.advance(0);
+    expect(watch.view.read?.containers[0]?.health).toBe("unhealthy");
+  });
+
+  test("may tell of a probe before it has taken its outcome down: the container is looked at twice", async () => {
+    const id = engine.put("web", healthOf("starting"));
+    await start();
+    engine.tell({ kind: "probe", id, passed: false });
+    await clock.advance(100);
+    engine.putUnlisted("web", healthOf("unhealthy"));
+    await clock.advance(1_000);
+    expect(watch.view.read?.containers[0]?.health).toBe("unhealthy");
+  });
+
   test("does not list health: containers that have it are inspected at each resync, others are not", async () => {
     const web = engine.put("web", healthOf("healthy"));
     engine.put("plain");

@@ -14,6 +14,7 @@ import {
   firstView,
 } from "./engine-view.ts";
 import type { EngineEvent } from "./event-lines.ts";
+import { meaningOf } from "./event-meaning.ts";
 import { Inventory } from "./inventory.ts";
 import { Looks } from "./looks.ts";
 import { Pace } from "./pace.ts";
@@ -134,8 +135,7 @@ export class EngineWatch {
       this.#inventory.forget();
       this.#stream = ended.signal;
       this.#setView(afterReconnect(this.#view, clock.now()));
-      const about = await engine.about();
-      this.#reader.isPodman = about.kind === "podman";
+      const about = await this.#knownAbout();
       if (!this.#closing.signal.aborted) await this.#passes(about, ended.signal);
     } finally {
       end();
@@ -148,12 +148,30 @@ export class EngineWatch {
     }
   }
 
+  /** Waited for once: Podman thinks about it for a second or two. Later it is asked again beside the first pass of the engine's new life. */
+  async #knownAbout(): Promise<() => EngineAbout> {
+    const asking = this.#options.engine.about().then((about) => {
+      this.#reader.isPodman = about.kind === "podman";
+      return about;
+    });
+    let about = this.#view.about ?? (await asking);
+    asking.then(
+      (newer) => {
+        about = newer;
+      },
+      () => {
+        // The pass meets the same fault.
+      },
+    );
+    return () => about;
+  }
+
   /** Runs passes until `ended`. */
-  async #passes(about: EngineAbout, ended: AbortSignal): Promise<void> {
+  async #passes(about: () => EngineAbout, ended: AbortSignal): Promise<void> {
     const { clock, resyncMs } = this.#options;
     let untilNext = Math.min(settleMs, resyncMs);
     while (!ended.aborted) {
-      if (await this.#pass(about, ended)) {
+      if (await this.#pass(about(), ended)) {
         await sleep(clock, spacingMs, ended);
         await this.#bell.wait(clock, untilNext, ended);
         untilNext = resyncMs;
@@ -198,25 +216,17 @@ export class EngineWatch {
   #take(event: EngineEvent): void {
     if (event.kind === "nothing") return;
     this.#counts.events += 1;
-    if (event.kind === "stopping") this.#takeStop(event);
-    else if (!this.#knowsHealth(event)) this.#hint(event.id);
-  }
-
-  #takeStop({ id, signal, atMs }: EngineEvent & { kind: "stopping" }): void {
-    // Docker's own `stop` comes when the container has stopped.
-    const isStop = signal !== undefined || this.#view.about?.kind === "podman";
-    const isTaken = isStop && this.#stops.take(id, signal, atMs);
-    const facts = this.#inventory.factsOf(id);
-    const isDraining = isTaken && facts?.running === true && this.#stops.has(facts);
-    // Not looked at: the engine may hold the container's lock until it is gone, and then says so.
-    if (!isDraining) this.#hint(id);
+    const { id } = event;
+    const isSettled =
+      this.#isCurrent() && (id === undefined || !(this.#looks.has(id) || this.#hinted.has(id)));
+    const facts = id === undefined ? undefined : this.#inventory.factsOf(id);
+    const meaning = meaningOf(event, { kind: this.#view.about?.kind, facts, isSettled }, this.#stops);
+    if (meaning === "nothing") return;
+    if (meaning !== "draining") this.#hint(id);
     else if (this.#isCurrent()) this.#pace.changed();
-  }
-
-  /** Podman tells of every probe. While the container is looked at, what is known of it may be older than the event. */
-  #knowsHealth({ id, health }: EngineEvent & { kind: "look" }): boolean {
-    if (id === undefined || health === undefined || this.#looks.has(id) || this.#hinted.has(id)) return false;
-    return this.#isCurrent() && this.#inventory.factsOf(id)?.health === health;
+    if (meaning !== "look-twice" || id === undefined || this.#hinted.size >= maxHints) return;
+    this.#hinted.add(id);
+    this.#listSoon();
   }
 
   #hint(id: string | undefined): void {
@@ -236,12 +246,11 @@ export class EngineWatch {
   }
 
   async #look(id: string): Promise<void> {
-    const { clock } = this.#options;
     const stream = this.#stream;
     try {
       const isChanged = await this.#inventory.look(id);
       if (stream.aborted || !isChanged) return;
-      this.#cancelList ??= clock.after(settleMs, () => this.#bell.ring());
+      this.#listSoon();
       if (this.#isCurrent()) this.#pace.changed();
     } catch {
       // A pass meets the same fault, and can tell a container that hangs from an engine that does.
@@ -249,6 +258,10 @@ export class EngineWatch {
       this.#hinted.add(id);
       this.#bell.ring();
     }
+  }
+
+  #listSoon(): void {
+    this.#cancelList ??= this.#options.clock.after(settleMs, () => this.#bell.ring());
   }
 
   /** Whether single looks may be shown: the rest of what is known was read in this life of the engine. */

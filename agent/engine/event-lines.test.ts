@@ -96,6 +96,11 @@ const recorded: [string, Record<string, unknown>, EngineEvent][] = [
     { Type: "container", Action: "kill", Actor: { ID: "7f5b" }, time: 7 },
     look("7f5b"),
   ],
+  [
+    "Podman: a probe, or what else was run inside, has ended",
+    { Type: "container", Action: "exec_died", Actor: { ID: "7f5b", Attributes: { containerExitCode: "1" } } },
+    { kind: "probe", id: "7f5b", passed: false },
+  ],
   ["Podman's removal", { Type: "container", Action: "remove", Actor: { ID: "7f5b" } }, look("7f5b")],
   ["Podman's death", { Type: "container", Action: "died", Actor: { ID: "7f5b" } }, look("7f5b")],
 ];

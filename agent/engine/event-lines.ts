@@ -30,12 +30,15 @@ export class LineSplitter {
 /**
  * What an event asks for:
  *
- *   look      another look, at one container when it is known; `health` is what a health event says, which some engines send at every probe
+ *   look      another look, at one container when it is known; `health` is what a health event says, which some engines send at every
+ *             probe
+ *   probe     a command in a container has ended, which may have been the probe of its health
  *   stopping  a signal was sent to a container, or (without one) its engine was told to stop it, at this moment of the engine's clock
  *   nothing   no fact can have changed
  */
 export type EngineEvent =
   | { kind: "look"; id: string | undefined; health?: string }
+  | { kind: "probe"; id: string; passed: boolean }
   | { kind: "stopping"; id: string; signal: string | undefined; atMs: number }
   | { kind: "nothing" };
 
@@ -50,10 +53,14 @@ const withoutEffect =
 export function eventFromLine(line: string): EngineEvent {
   const event = parseEvent(line);
   const action = textAt(event, "Action") ?? "";
-  if (withoutEffect.test(action)) return { kind: "nothing" };
   const actor = objectAt(event, "Actor");
   const id = textAt(actor, "ID");
   const attributes = objectAt(actor, "Attributes");
+  const exitCode = textAt(attributes, "containerExitCode");
+  // Podman 4.3's own health event says how things were before the probe; Docker's command ends as exec_die.
+  if (action === "exec_died" && id !== undefined && exitCode !== undefined)
+    return { kind: "probe", id, passed: exitCode === "0" };
+  if (withoutEffect.test(action)) return { kind: "nothing" };
   if (textAt(event, "Type") === "network") return { kind: "look", id: containerOf(action, id, attributes) };
   if (action.startsWith("health_status")) return healthEvent(action, id, event);
   const atMs = timeOf(event);

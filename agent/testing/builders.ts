@@ -96,6 +96,7 @@ export interface InspectParts {
   /** More of what stands in Config. */
   config?: Record<string, unknown>;
   image?: string;
+  networks?: Record<string, unknown>;
 }
 
 /** The part of an inspect answer that matters, as Docker 20.10 shapes it. */
@@ -120,6 +121,9 @@ export function inspectOf(name: string, parts: InspectParts = {}): Record<string
       NetworkMode: parts.networkMode ?? "default",
       PortBindings: parts.asked ?? { "80/tcp": [{ HostIp: "", HostPort: "" }] },
     },
-    NetworkSettings: { Ports: parts.ports ?? { "80/tcp": wildcard("32768") } },
+    NetworkSettings: {
+      Ports: parts.ports ?? { "80/tcp": wildcard("32768") },
+      Networks: parts.networks ?? {},
+    },
   };
 }

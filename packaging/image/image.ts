@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
 import { debianArchitecture, nodeBinary, sourceDate } from "../source.ts";
-import { layOutProgram, libraryDir, nodeFlags, putFile } from "../tree.ts";
+import { layOutProgram, libraryDir, programs, putFile } from "../tree.ts";
 
 export interface ImageOptions {
   version: string;
@@ -18,7 +18,7 @@ const stateDir = "/var/lib/berth";
  * itself. The label keeps the agent out of what it declares, whatever flags its own container is run with.
  */
 const changes = [
-  `ENTRYPOINT ${JSON.stringify([`/${libraryDir}/node`, ...nodeFlags, `/${libraryDir}/bin/berth.js`])}`,
+  `ENTRYPOINT ${JSON.stringify([`/${libraryDir}/node`, ...programs.agent])}`,
   'CMD ["agent"]',
   `ENV BERTH_STATE_DIR=${stateDir}`,
   `VOLUME ${stateDir}`,

@@ -33,7 +33,8 @@ export function startAgentBeside({
   writeFileSync(tokenFile, "secret\n");
   const all = {
     ...{ engine: engines.join(","), resolver: resolver.url, stateDir, tokenFile },
-    ...{ hostLabel: "alpha", advertise: ownAddresses.join(","), lease: "5" },
+    ...{ hostLabel: "alpha", advertise: ownAddresses.join(","), lease: "5", status: "off" },
+    servicesDir: join(dir, "services"),
     ...flags,
   };
   const log = createLog("agent", "error", (line) => console.error(line));
