@@ -20,15 +20,16 @@ const ready = {
 /** Where the resolver of every bench listens; the network namespace is the bench's own. */
 export const resolverUrl = "https://127.0.0.1:8053";
 
-/** One part of berth as its users run it, as a process of its own; resolves when it is ready. */
+/** One part of berth as its users run it, as a process of its own; resolves when it is ready. `program`: Node's flags and the file. */
 export async function startPart(
   part: keyof typeof ready,
   flags: Record<string, string>,
   { netns, core }: Placement = {},
+  program: readonly string[] = [...launcherFlags, cli],
 ): Promise<StartedProcess> {
   const given = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
-  const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...launcherFlags];
-  const started = startProcess([...pinned(core), ...node, cli, part, ...given], {
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...program];
+  const started = startProcess([...pinned(core), ...node, part, ...given], {
     netns,
     name: `berth ${part}`,
   });

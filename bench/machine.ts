@@ -70,8 +70,17 @@ export async function coreShares(pid: number, work: Promise<unknown>): Promise<n
 
 /** The most memory a process has had resident so far, in MiB. */
 export function peakMemory(pid: number): number {
-  const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kib) / 1024;
+  return memory(pid, "VmHWM");
+}
+
+/** What a process has resident now, in MiB, pages of its files included. */
+export function residentMemory(pid: number): number {
+  return memory(pid, "VmRSS");
+}
+
+function memory(pid: number, field: "VmHWM" | "VmRSS"): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m");
+  return Number(line.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
 /** Of all cores' time in the next half second, the share that was not idle while we did nothing: other programs, and the hypervisor's steal. */

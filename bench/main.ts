@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { describeFault } from "../shared/errors.ts";
 import { stopAll } from "../test/testbed/started-process.ts";
 import type { Bench, Context } from "./bench.ts";
+import { agent } from "./benches/agent.ts";
 import { dohAnswers } from "./benches/doh-answers.ts";
 import { eventToAnswer } from "./benches/event-to-answer.ts";
 import { feed } from "./benches/feed.ts";
@@ -12,7 +13,7 @@ import { socks } from "./benches/socks.ts";
 import { machineFacts, shareUsedByOthers } from "./machine.ts";
 import { type Outcome, writeReport } from "./report.ts";
 
-const benches = [eventToAnswer, dohAnswers, pushCost, fleet, feed, socks];
+const benches = [eventToAnswer, agent, dohAnswers, pushCost, fleet, feed, socks];
 
 process.exitCode = await main();
 

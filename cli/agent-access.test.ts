@@ -65,7 +65,10 @@ test("a reply without end is cut off", async () => {
 });
 
 test("another program that speaks no HTTP is no agent either, and is quoted on one line", async () => {
-  const server = createTcpServer((socket) => socket.resume().end("SSH-2.0-OpenSSH\r\n")).listen(0, "127.0.0.1");
+  const server = createTcpServer((socket) => socket.resume().end("SSH-2.0-OpenSSH\r\n")).listen(
+    0,
+    "127.0.0.1",
+  );
   await once(server, "listening");
   closing.push(() => new Promise((resolve) => server.close(resolve)));
   const at = { host: "127.0.0.1", port: (server.address() as AddressInfo).port };

@@ -28,7 +28,7 @@ test.each([
   [{ listen: "[::]:8053" }, /--listen .*one of this machine's addresses/],
   [{ proxyListen: "0.0.0.0:1080" }, /--proxy-listen .*authentication/],
   [{ listen: "nowhere" }, /--listen .*not host:port/],
-  [{ engine: "tcp://127.0.0.1:2375" }, /--engine .*not a unix socket/],
+  [{ engine: "tcp://127.0.0.1:2375" }, /--engine .*not the socket of an engine/],
 ])("%j is refused before anything is started", (flags, why) => {
   expect(() => readPartsConfig(flags, {}, paths)).toThrow(why);
 });

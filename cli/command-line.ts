@@ -5,7 +5,7 @@ import { type Command, type CommandGroup, logFor, type Running } from "./command
 import { findCommand } from "./command-path.ts";
 import { helpFor } from "./flags.ts";
 import { onHangUp, untilInterrupted } from "./interruption.ts";
-import { isJournal } from "./journal.ts";
+import { stderrStyle } from "./journal.ts";
 import { isCheckout } from "./place.ts";
 import { serve } from "./service-life.ts";
 import { type ServiceManager, serviceManager } from "./systemd.ts";
@@ -74,9 +74,7 @@ function print(text: string): number {
 
 function complain(message: string, code: number): number {
   // What an engine or a peer said may be in it.
-  const prefix = isJournal(process.env.JOURNAL_STREAM, process.stderr.fd)
-    ? linePrefix("error", "priority")
-    : "";
+  const prefix = stderrStyle() === "priority" ? linePrefix("error", "priority") : "";
   process.stderr.write(`${prefix}berth: ${oneLine(message)}\n`);
   return code;
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Option } from "../shared/config.ts";
 import { createLog, type Log, type LogLevel, logLevels } from "../shared/log.ts";
 import type { Progress } from "../shared/progress.ts";
-import { isJournal } from "./journal.ts";
+import { stderrStyle } from "./journal.ts";
 
 /** How much a command says on stderr, where a person looks at it. */
 export function logOptions(standard: LogLevel) {
@@ -35,8 +35,7 @@ export const yesOption = {
  * level in its own way.
  */
 export function logFor(who: string, level: LogLevel): Log {
-  const style = isJournal(process.env.JOURNAL_STREAM, process.stderr.fd) ? "priority" : "word";
-  return createLog(who, level, (line) => process.stderr.write(`${line}\n`), style);
+  return createLog(who, level, (line) => process.stderr.write(`${line}\n`), stderrStyle());
 }
 
 /** What a command leaves running: the process then lives until SIGINT or SIGTERM, and closes it. */

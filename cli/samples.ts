@@ -24,6 +24,8 @@ const imageName = "berth-demo";
 /** The label of everything a demo makes; its value is the run's id. */
 const mark = "berth-demo";
 const composeProject = "com.docker.compose.project";
+/** A container runs some moments before its server answers. */
+const untilItServes = { "berth.check": "http:/" };
 
 /** Two replicas of a Compose service and a plain container. `suffix` keeps them apart from what already has these names. */
 export function sampleContainers(suffix: string): SampleContainer[] {
@@ -38,12 +40,13 @@ export function sampleContainers(suffix: string): SampleContainer[] {
       "com.docker.compose.service": "web",
       "com.docker.compose.container-number": String(number),
       "com.docker.compose.oneoff": "False",
+      ...untilItServes,
     },
   });
   return [
     replica(1),
     replica(2),
-    { container: hello, name: hello, page: `${hello}, a plain container`, labels: {} },
+    { container: hello, name: hello, page: `${hello}, a plain container`, labels: untilItServes },
   ];
 }
 

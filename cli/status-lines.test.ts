@@ -85,7 +85,9 @@ describe("the status for people", () => {
       expect(lines).toMatch(row);
   });
 
-  test("is lines that cannot be forged, and commands no terminal, whatever containers and engines say", () => {
+  test("is lines that cannot be forged, and commands no terminal, whatever containers and engines say", {
+    timeout: 60_000,
+  }, () => {
     const unit = fc.constantFrom(..."\n\r\u2028\u0085\u001b\u009b\u202e\0\u200bHOST []<>m 日");
     const property = fc.property(fc.string({ unit }), fc.string({ unit: "binary" }), (one, other) => {
       const idle = { connections: 0, bytesIn: 0, bytesOut: 0 };

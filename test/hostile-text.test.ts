@@ -70,7 +70,9 @@ function statusOfHostile(name: string, labelsOf: Record<string, string>, said: s
   return { container, outcome, status };
 }
 
-test("no container name, label or engine message starts a line, commands a terminal or forges a level", () => {
+test("no container name, label or engine message starts a line, commands a terminal or forges a level", {
+  timeout: 60_000,
+}, () => {
   const property = fc.property(hostile, labels, hostile, (name, labelsOf, said) => {
     const { container, outcome, status } = statusOfHostile(name, labelsOf, said);
     for (const style of ["word", "priority"] as const) {
@@ -101,5 +103,5 @@ test("no container name, label or engine message starts a line, commands a termi
     expect(page("/status").text.slice(0, -1)).not.toMatch(unsafe);
     expect(means.log.lines).toEqual([]);
   });
-  fc.assert(property, { numRuns: 300 });
+  fc.assert(property, { numRuns: 200 });
 });

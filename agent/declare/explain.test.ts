@@ -155,7 +155,9 @@ describe("a name", () => {
   );
 
   test("that another one has: who, and who not", () => {
-    const text = textOf("db.berth.internal", [db, taker]);
+    const other = [containerOf("xdb"), containerOf("yy", { labels: { "berth.name": "xdb" } })];
+    const text = textOf("db.berth.internal", [db, taker, ...other]);
+    expect(text).not.toMatch(/xdb/);
     expect(text).toMatch(/80\/tcp of zz \(by label\)/);
     expect(text).toMatch(/not of db: db\.berth\.internal belongs to container zz/);
   });

@@ -110,8 +110,10 @@ function explainNames(bindings: readonly Binding[], { problems }: DeclareOutcome
       const where = addresses.map((address) => formatEndpoint({ address, port })).join(", ");
       lines.push(`  ${servicePort}/${protocol} of ${container} (by ${rule}) at ${where}, health ${health}`);
     }
+    const lost = `${shown} belongs`;
     const losers = problems.filter(
-      ({ code, message }) => code === "name-taken" && message.includes(`${shown} belongs`),
+      ({ code, message }) =>
+        code === "name-taken" && (message.startsWith(lost) || message.includes(`: ${lost}`)),
     );
     lines.push(...losers.map(({ container, message }) => `  not of ${container}: ${message}`));
   }

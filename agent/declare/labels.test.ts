@@ -158,8 +158,8 @@ test("one wrong port in a list leaves the others standing", () => {
 });
 
 test("txt keys that differ in case alone are one", () => {
-  const { declaration, faults } = read({ "berth.txt.Path": "/a", "berth.txt.path": "/b" });
-  expect(declaration.txt).toEqual(["Path=/a"]);
+  const { declaration, faults } = read({ "berth.txt.PATH": "/a", "berth.txt.Path": "/b" });
+  expect(declaration.txt).toEqual(["PATH=/a"]);
   expect(faults[0]?.message).toMatch(/upper and lower case/);
 });
 

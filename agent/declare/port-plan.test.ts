@@ -244,6 +244,15 @@ describe("relays", () => {
   test.each(faults)("%s is a problem", (_, container, given, message) => {
     expect(reachOf([container], "db", given).problems).toEqual([expect.stringMatching(message)]);
   });
+  test("of a range that an image EXPOSEs, the first 64 are relayed", () => {
+    const range = exposedOf(...Array.from({ length: 100 }, (_, at) => `${at + 1}`));
+    expect(targets(asked("true", { exposed: range }))).toHaveLength(64);
+  });
+  test("a container without a network is a problem only when it was asked for itself", () => {
+    const lonely = plain({ networks: [] });
+    const { problems } = declare(inputOf([lonely]), rulesOf({ publishUnpublished: true }));
+    expect(problems).toEqual([]);
+  });
   test("containers this machine does not reach are a problem", () => {
     const placed = { container: asked("true"), engine: "", site: siteOf(), isNear: false };
     const found = reachOf([], "db", { containers: [placed] });

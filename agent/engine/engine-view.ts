@@ -1,11 +1,9 @@
-import type { Declared, Problem } from "../../shared/binding.ts";
+import type { Problem } from "../../shared/binding.ts";
 import { describeFault } from "../../shared/errors.ts";
-import { bindingsFromContainers } from "../declare/bindings.ts";
-import { problemsWithinLimits } from "../declare/limits.ts";
 import { problemOf } from "../problem.ts";
-import type { Site } from "../site.ts";
 import type { EngineAbout } from "./engine.ts";
 import type { ContainerFacts } from "./facts.ts";
+import type { Stops } from "./stops.ts";
 
 /** What one engine's containers are. */
 export interface EngineRead {
@@ -66,34 +64,19 @@ export function afterReconnect(view: EngineView, now: number): EngineView {
   return { ...view, absent: false, unreadSince: now };
 }
 
+export function readFrom(
+  found: readonly ContainerFacts[],
+  problems: readonly Problem[],
+  stops: Stops,
+): EngineRead {
+  const isDraining = found.map((facts) => facts.running && stops.has(facts));
+  const containers = found.filter((_, index) => isDraining[index] === false);
+  return { containers, problems, draining: found.filter((_, index) => isDraining[index]) };
+}
+
 /** Podman has no process that its containers could die with. */
 export function outlivesEngine({ about }: EngineView): boolean {
   return about?.kind === "podman" || about?.liveRestore === true;
-}
-
-/** The host's whole set as it can be vouched for at `now`; undefined while nothing can be said. `notes` are for a debug log. */
-export function declaredFrom(
-  view: EngineView,
-  site: Site,
-  now: number,
-  graceMs: number,
-): { declared: Declared; notes: string[] } | undefined {
-  const { zone: _, ...host } = site;
-  const own = { ...host, addresses: [...site.addresses] };
-  if (now - view.readAt >= graceMs) {
-    const problem = engineProblem(
-      view,
-      `was not read for ${graceMs / 1000} s, so its containers are not declared`,
-    );
-    return { declared: { ...own, bindings: [], problems: [problem] }, notes: [] };
-  }
-  if (view.read === undefined || view.unreadSince !== undefined) return undefined;
-  const { bindings, problems, notes } = bindingsFromContainers(view.read.containers, site);
-  const kept = view.gone && !outlivesEngine(view) ? bindings.filter(({ fixed }) => fixed) : bindings;
-  const all = [...view.read.problems, ...problems];
-  if (kept.length < bindings.length)
-    all.push(engineProblem(view, "has ended, so ports that it chose itself are not declared"));
-  return { declared: { ...own, bindings: kept, problems: problemsWithinLimits(all) }, notes };
 }
 
 /** `label` tells one engine from the host's others; "" where there is one. */

@@ -12,6 +12,7 @@ import {
   type EngineRead,
   type EngineView,
   firstView,
+  readFrom,
 } from "./engine-view.ts";
 import type { EngineEvent } from "./event-lines.ts";
 import { meaningOf } from "./event-meaning.ts";
@@ -72,6 +73,7 @@ export class EngineWatch {
   /** For the next pass: what could not be looked at alone. */
   #hinted = new Set<string>();
   #readAll = false;
+  #isReading = false;
   #cancelList: (() => void) | undefined;
   #healthReadAt = -Infinity;
   #stream = AbortSignal.abort();
@@ -150,10 +152,7 @@ export class EngineWatch {
 
   /** Waited for once: Podman thinks about it for a second or two. Later it is asked again beside the first pass of the engine's new life. */
   async #knownAbout(): Promise<() => EngineAbout> {
-    const asking = this.#options.engine.about().then((about) => {
-      this.#reader.isPodman = about.kind === "podman";
-      return about;
-    });
+    const asking = this.#options.engine.about();
     let about = this.#view.about ?? (await asking);
     asking.then(
       (newer) => {
@@ -188,9 +187,11 @@ export class EngineWatch {
     this.#readAll = false;
     this.#cancelList?.();
     this.#cancelList = undefined;
+    this.#isReading = true;
     const readAt = clock.now();
+    this.#reader.isPodman = about.kind === "podman";
     // Podman's list says nothing of health, and its events can be lost.
-    const health = about.kind === "podman" && readAt - this.#healthReadAt >= resyncMs;
+    const health = this.#reader.isPodman && readAt - this.#healthReadAt >= resyncMs;
     try {
       await this.#inventory.read({ hinted, all, health }, readAt);
       // What was read before the engine ended says nothing about now.
@@ -210,6 +211,8 @@ export class EngineWatch {
       this.#readAll ||= all;
       this.#fail(fault);
       return false;
+    } finally {
+      this.#isReading = false;
     }
   }
 
@@ -217,8 +220,8 @@ export class EngineWatch {
     if (event.kind === "nothing") return;
     this.#counts.events += 1;
     const { id } = event;
-    const isSettled =
-      this.#isCurrent() && (id === undefined || !(this.#looks.has(id) || this.#hinted.has(id)));
+    const isAsked = id !== undefined && (this.#looks.has(id) || this.#hinted.has(id));
+    const isSettled = this.#isCurrent() && !this.#isReading && !isAsked;
     const facts = id === undefined ? undefined : this.#inventory.factsOf(id);
     const meaning = meaningOf(event, { kind: this.#view.about?.kind, facts, isSettled }, this.#stops);
     if (meaning === "nothing") return;
@@ -272,12 +275,7 @@ export class EngineWatch {
 
   #known(): EngineRead {
     const { containers, problems } = this.#inventory;
-    const isDraining = containers.map((facts) => facts.running && this.#stops.has(facts));
-    return {
-      containers: containers.filter((_, index) => isDraining[index] === false),
-      problems,
-      draining: containers.filter((_, index) => isDraining[index]),
-    };
+    return readFrom(containers, problems, this.#stops);
   }
 
   #fail(fault: unknown): void {

@@ -109,12 +109,13 @@ export class CheckBook {
     const fault = await probeSafely(probe, running);
     this.#probing -= 1;
     if (!running.stop.signal.aborted) {
-      const wait = nextProbeMs(running.check.intervalMs, clock.now() - begun, random());
+      this.#note(running, fault);
+      const { history, check } = running;
+      const wait = nextProbeMs(history, check.intervalMs, clock.now() - begun, random());
       running.cancelNext = clock.after(wait, () => {
         this.#due.add(running);
         this.#probeNext();
       });
-      this.#note(running, fault);
     }
     this.#probeNext();
   }

@@ -2,6 +2,8 @@ import { expect, it } from "vitest";
 
 import { historyAfter, nextProbeMs, unchecked } from "./check-state.ts";
 
+const steady = historyAfter(unchecked, true);
+
 function statesAfter(probes: string): string[] {
   let history = unchecked;
   return [...probes].map((probe) => {
@@ -22,22 +24,28 @@ it("takes one success for healthy, and three failures in a row for unhealthy", (
   ]);
 });
 
-it("says starting until the first success or the third failure", () => {
-  expect(statesAfter("--+")).toEqual(["starting", "starting", "healthy"]);
-  expect(statesAfter("---")).toEqual(["starting", "starting", "unhealthy"]);
+it("says starting until the first success or the thirtieth failure", () => {
+  expect(statesAfter("---+")).toEqual(["starting", "starting", "starting", "healthy"]);
+  expect(statesAfter("-".repeat(29)).at(-1)).toBe("starting");
+  expect(statesAfter("-".repeat(30)).at(-1)).toBe("unhealthy");
+});
+
+it("asks what has only just started each second", () => {
+  expect(nextProbeMs(unchecked, 10_000, 0, 0.5)).toBeCloseTo(1_000);
+  expect(nextProbeMs(historyAfter(unchecked, true), 10_000, 0, 0.5)).toBeCloseTo(10_000);
 });
 
 it("is healthy again at the first success, however long it was not", () => {
-  expect(statesAfter("-----+").slice(-2)).toEqual(["unhealthy", "healthy"]);
+  expect(statesAfter(`${"-".repeat(40)}+`).slice(-2)).toEqual(["unhealthy", "healthy"]);
 });
 
 it("spreads the interval by a tenth to either side and takes off what the probe took", () => {
-  expect(nextProbeMs(10_000, 0, 0)).toBeCloseTo(9_000);
-  expect(nextProbeMs(10_000, 0, 1)).toBeCloseTo(11_000);
-  expect(nextProbeMs(10_000, 3_000, 0.5)).toBeCloseTo(7_000);
-  expect(nextProbeMs(2_000, 3_000, 0.5)).toBe(0);
+  expect(nextProbeMs(steady, 10_000, 0, 0)).toBeCloseTo(9_000);
+  expect(nextProbeMs(steady, 10_000, 0, 1)).toBeCloseTo(11_000);
+  expect(nextProbeMs(steady, 10_000, 3_000, 0.5)).toBeCloseTo(7_000);
+  expect(nextProbeMs(steady, 2_000, 3_000, 0.5)).toBe(0);
 });
 
 it("probes no more often than each second, whatever is asked for", () => {
-  expect(nextProbeMs(1, 0, 0.5)).toBeCloseTo(1_000);
+  expect(nextProbeMs(steady, 1, 0, 0.5)).toBeCloseTo(1_000);
 });

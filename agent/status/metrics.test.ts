@@ -98,7 +98,7 @@ describe("metrics", () => {
     expect(sampled(status, "engine_containers")).toBe(1);
   });
 
-  test("carry any text of others as the value of a label, and as nothing else", () => {
+  test("carry any text of others as the value of a label, and as nothing else", { timeout: 60_000 }, () => {
     const hostile = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.string({
@@ -118,7 +118,7 @@ describe("metrics", () => {
       expect(names.every((name) => name.startsWith("berth_agent_"))).toBe(true);
       expect(names).toContain("berth_agent_bindings");
     });
-    fc.assert(property, { numRuns: 300 });
+    fc.assert(property, { numRuns: 200 });
   });
 
   test("keep what a label may hold", () => {

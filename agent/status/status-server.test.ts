@@ -102,6 +102,13 @@ describe("the status server", () => {
     expect((await ask(port, "/status")).status).toBe(200);
   });
 
+  test("says so where other machines can read it", async () => {
+    await started({ host: "0.0.0.0" });
+    expect(log.matching(/^info metrics and status at .*, for other machines as well$/)).toHaveLength(1);
+    await started();
+    expect(log.matching(/^info/)).toHaveLength(1);
+  });
+
   test("a HEAD has the length of the page and no page", async () => {
     const reply = await ask(portOf(await started()), "/status", { method: "HEAD" });
     expect(reply.text).toBe("");

@@ -53,7 +53,8 @@ export async function createStatusServer(options: StatusServerOptions): Promise<
       return;
     }
     if (fault === undefined) {
-      log[isWarned ? "info" : "debug"](`metrics and status at http://${where}`);
+      const readers = isLoopbackHost(listen.host) ? "" : ", for other machines as well";
+      log[isWarned || readers !== "" ? "info" : "debug"](`metrics and status at http://${where}${readers}`);
       return;
     }
     if (!isWarned) log.warn(`nobody can look at metrics and status: ${describeListening(where, fault)}`);

@@ -39,12 +39,13 @@ export function parseMetrics(text: string): ScrapedSample[] {
   return samples;
 }
 
+const pair = String.raw`[a-z_]+="(?:[^"\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]|\\["\\])*"`;
+const shape = new RegExp(
+  String.raw`^([a-z_]+)(?:\{(${pair}(?:,${pair})*)\})? (\+Inf|-Inf|NaN|-?[0-9.]+(?:e[+-]?\d+)?)$`,
+  "u",
+);
+
 function parseSample(line: string): ScrapedSample {
-  const pair = String.raw`[a-z_]+="(?:[^"\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]|\\["\\])*"`;
-  const shape = new RegExp(
-    String.raw`^([a-z_]+)(?:\{(${pair}(?:,${pair})*)\})? (\+Inf|-Inf|NaN|-?[0-9.]+(?:e[+-]?\d+)?)$`,
-    "u",
-  );
   const [, name, pairs = "", value = ""] = shape.exec(line) ?? [];
   if (name === undefined) throw new Error(`no sample: ${line}`);
   const labels: Record<string, string> = {};

@@ -15,13 +15,14 @@ import type { PollOrders } from "../programs/doh-poll.ts";
 import { zone } from "../registry.ts";
 import { withUndo } from "../undo.ts";
 
-type Poller = Program<PollOrders>;
+export type Poller = Program<PollOrders>;
 
-const subject = "subject";
+/** The container that is started and killed. */
+export const subject = "subject";
 const bystanders = ["bystander-1", "bystander-2", "bystander-3"];
 
 /** What one change took: until the answer, and until the engine told as much itself; `period` is how finely the answer was looked at. */
-interface Seen {
+export interface Seen {
   ms: number;
   engineMs: number;
   period: number;
@@ -99,7 +100,7 @@ async function startAndKill(
   return [...rowsOf("start to answer", "start", started), ...rowsOf("die to no answer", "die", died)];
 }
 
-async function timeStart(engine: Engine, events: EngineEvents, poller: Poller): Promise<Seen> {
+export async function timeStart(engine: Engine, events: EngineEvents, poller: Poller): Promise<Seen> {
   const started = engine.docker("start", subject);
   const seen = await timeChange(engine, events, poller, "start");
   await started;
@@ -108,7 +109,7 @@ async function timeStart(engine: Engine, events: EngineEvents, poller: Poller): 
   throw new Error(`port ${seen.port} was answered, and ${published} is published`);
 }
 
-async function timeDeath(engine: Engine, events: EngineEvents, poller: Poller): Promise<Seen> {
+export async function timeDeath(engine: Engine, events: EngineEvents, poller: Poller): Promise<Seen> {
   const killed = engine.docker("kill", subject);
   const seen = await timeChange(engine, events, poller, "die");
   await killed;

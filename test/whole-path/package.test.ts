@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -33,8 +33,13 @@ describe("what npm run package makes", () => {
     await mustRun(["dpkg-deb", "--extract", deb, tree]);
     const program = [join(tree, "usr/lib/berth/node"), join(tree, "usr/lib/berth/bin/berth.js")];
     expect(await mustRun([...program, "version"])).toBe("1.2.3\n");
+    const usrBin = readFileSync(join(tree, "usr/bin/berth"), "utf8").replaceAll(
+      "/usr/lib",
+      `${tree}/usr/lib`,
+    );
     for (const command of ["agent", "resolver", "proxy", "ls"]) {
-      expect(await mustRun([...program, command, "--help"])).toContain(`berth ${command}: `);
+      const help = await mustRun(["sh", "-s", command, "--help"], { input: usrBin });
+      expect(help).toContain(`berth ${command}: `);
     }
     expect(await mustRun([...program, "help"])).not.toMatch(/^ {2}(test|install) /m);
   });
