@@ -10,6 +10,7 @@ const slow = [
   "socks-proxy/{hostile-clients,relay}.test.ts",
   "shared/{dns/hostile,changes-client}.test.ts",
   "resolver/{node,store/sqlite-faults}.test.ts",
+  "test/agent-weight.test.ts",
 ];
 
 export default defineConfig({

@@ -1,7 +1,14 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 
-import { type Address, familyOf, isConnectable, isLoopback, isLoopbackHost, parseAddress } from "../shared/address.ts";
+import {
+  type Address,
+  familyOf,
+  isConnectable,
+  isLoopback,
+  isLoopbackHost,
+  parseAddress,
+} from "../shared/address.ts";
 import { BerthError } from "../shared/errors.ts";
 import type { SiteAddresses } from "./site.ts";
 

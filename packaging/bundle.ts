@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 import { root } from "./source.ts";
 
@@ -46,10 +46,10 @@ const common = {
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: "none",
-  metafile: true,
+  metafile: true as const,
   logLevel: "warning",
   plugins: [withoutUnused],
-} as const;
+} satisfies BuildOptions;
 
 /** Makes `berth.js` and `agent.cjs` with all they import, in `outdir`, and says whose packages are in them. */
 export async function bundlePrograms(outdir: string): Promise<Bundled[]> {

@@ -1,7 +1,7 @@
 import type { Declared } from "../../shared/binding.ts";
-import { bindingsFromContainers } from "../declare/bindings.ts";
+import { declare } from "../declare/declare.ts";
 import { LeaseKeeper, type LeaseKeeperOptions } from "../lease/lease-keeper.ts";
-import { containerOf, siteOf } from "./builders.ts";
+import { containerOf, inputOf, rulesOf, siteOf } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeLinks } from "./fake-links.ts";
 import { FakeResolver } from "./fake-resolver.ts";
@@ -68,7 +68,7 @@ export class KeeperStand {
 export function declaredOf(...names: string[]): Declared {
   const { zone: _, ...site } = siteOf();
   const containers = names.map((name) => containerOf(name));
-  const { bindings, problems } = bindingsFromContainers(containers, siteOf());
+  const { bindings, problems } = declare(inputOf(containers), rulesOf());
   return { ...site, addresses: [...site.addresses], bindings, problems };
 }
 

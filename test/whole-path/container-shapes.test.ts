@@ -20,7 +20,7 @@ const [address4 = "", address6 = ""] = ownAddresses;
 interface Shape {
   what: string;
   run: Partial<ContainerOptions>;
-  /** What is declared for it; ${…} of inspect's own ports where it is left out. */
+  /** What is declared for it, such as `80/tcp 10.77.0.1:80`; inspect's own ports where it is left out. */
   declared?: string[];
   /** How many lines inspect's own ports are to give, lest a row compare nothing with nothing. */
   lines?: number;
@@ -57,16 +57,16 @@ const shapes: Shape[] = [
   {
     what: "in the host's network: what the image EXPOSEs",
     run: { network: "host" },
-    declared: [`shape 80/tcp ${address4}:80`, `shape 80/tcp [${address6}]:80`],
+    declared: [`80/tcp ${address4}:80`, `80/tcp [${address6}]:80`],
   },
   {
     what: "in the host's network: the ports a label names",
     run: { network: "host", labels: { "berth.port.9443": "9443", "berth.port.53/udp": "5353" } },
     declared: [
-      `shape 53/udp ${address4}:5353`,
-      `shape 53/udp [${address6}]:5353`,
-      `shape 9443/tcp ${address4}:9443`,
-      `shape 9443/tcp [${address6}]:9443`,
+      `53/udp ${address4}:5353`,
+      `53/udp [${address6}]:5353`,
+      `9443/tcp ${address4}:9443`,
+      `9443/tcp [${address6}]:9443`,
     ],
   },
 ];
@@ -95,26 +95,32 @@ describe.skipIf(whyNoEngines() !== undefined)("the ports of a container", { time
     dir.remove();
   }, timeout);
 
-  test.each(shapes)("$what", async ({ run, declared, lines, problems = [] }) => {
-    // Told apart from the row before: a set that says nothing yet looks like one that has nothing to say.
-    await engine.runContainer({ name: "mark", publish: ["7777"] });
-    await engine.runContainer({ name: "shape", ...run });
-    try {
-      await until("the set is as it should be", async () => {
-        const truth = await truthOf(engine, ownAddresses);
-        const mark = truth.filter((line) => line.startsWith("mark "));
-        const shape = declared ?? truth.filter((line) => line.startsWith("shape "));
-        expect(declaredIn(resolver)).toEqual([...mark, ...shape].toSorted());
-        expect(mark).toHaveLength(2);
-        if (lines !== undefined) expect(shape).toHaveLength(lines);
-        expect(resolver.problems).toEqual(problems.map((code) => `shape ${code}`));
-        return true;
-      });
-    } finally {
-      await engine.docker("rm", "--force", "shape", "mark");
-      await until("both are gone", () => declaredIn(resolver).length === 0);
-    }
-  });
+  // Names of their own: one that comes and goes as often as these would, flaps.
+  test.each(shapes.map((shape, row) => ({ ...shape, row })))(
+    "$what",
+    async ({ row, run, problems = [], ...shape }) => {
+      const [mark, name] = [`mark${row}`, `shape${row}`];
+      // Told apart from the row before: a set that says nothing yet looks like one that has nothing to say.
+      await engine.runContainer({ name: mark, publish: ["7777"] });
+      await engine.runContainer({ name, ...run });
+      try {
+        await until("the set is as it should be", async () => {
+          const truth = await truthOf(engine, ownAddresses);
+          const own = shape.declared?.map((line) => `${name} ${line}`);
+          const lines = own ?? truth.filter((line) => line.startsWith(`${name} `));
+          const marks = truth.filter((line) => line.startsWith(`${mark} `));
+          expect(declaredIn(resolver)).toEqual([...marks, ...lines].toSorted());
+          expect(marks).toHaveLength(2);
+          if (shape.lines !== undefined) expect(lines).toHaveLength(shape.lines);
+          expect(resolver.problems).toEqual(problems.map((code) => `${name} ${code}`));
+          return true;
+        });
+      } finally {
+        await engine.docker("rm", "--force", name, mark);
+        await until("both are gone", () => declaredIn(resolver).length === 0);
+      }
+    },
+  );
 
   test("IPv4's and IPv6's own host ports are never exchanged", async () => {
     await engine.runContainer({ name: "split", publish: ["0.0.0.0:8451:80", "[::]:8452:80"] });
