@@ -43,9 +43,9 @@ async function exchange({ send, agent }: Transport, url: string, request: HttpRe
   const { method, headers, signal } = request;
   const body = request.body instanceof Uint8Array ? request.body : await request.body?.bytes();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const length = body === undefined ? {} : { "content-length": String(body.length) };
-  const sent = send(url, { method, headers: { ...headers, ...length }, agent, signal }, resolve);
+  const sent = send(url, { method, headers, agent, signal }, resolve);
   sent.on("error", reject);
+  // All at once, so that Node says its length.
   sent.end(body);
   const reply = await promise;
   const text = await wholeText(reply);

@@ -65,6 +65,9 @@ const shapes: Shape[] = [
     declared: [
       `53/udp ${address4}:5353`,
       `53/udp [${address6}]:5353`,
+      // Its own number stays.
+      `5353/udp ${address4}:5353`,
+      `5353/udp [${address6}]:5353`,
       `9443/tcp ${address4}:9443`,
       `9443/tcp [${address6}]:9443`,
     ],

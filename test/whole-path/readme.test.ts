@@ -68,6 +68,11 @@ describe("README's commands", () => {
       "web.shop.berth.internal  tcp/80  127.0.0.1:",
     );
     expect(await shell(take("./berth ls --problems"))).toMatchObject({ code: 0, stdout: "no problems\n" });
+    expect(await shell(take("./berth status"))).toMatchObject({ code: 0 });
+    const explained = await shell(take("./berth explain"));
+    expect(explained.stdout).toMatch(
+      /name web\.shop\.berth\.internal[\s\S]*80\/tcp of shop-web-1 \(by compose\)/,
+    );
     expect((await up.stop("SIGINT")).code).toBe(0);
   });
 
