@@ -170,6 +170,29 @@ test("a reload reads every container again, whatever is known of it", async () =
   expect(stand.engine.inspected.at(-1)).toBe(id);
 });
 
+test("a container that was told to stop leaves at once, and explains itself", async () => {
+  const id = stand.engine.put("web", at("32768"));
+  stand.start();
+  await stand.clock.advance(2_000);
+  expect(stand.reconciler.explain("web")?.join()).toContain("port 80/tcp leads to 10.0.0.5:32768");
+  stand.engine.tell({ kind: "stopping", id, signal: "15", atMs: Date.parse("2026-11-22T11:00:00Z") });
+  await stand.clock.advance(100);
+  expect(stand.declared?.bindings).toEqual([]);
+  expect(stand.reconciler.explain("web")).toEqual([expect.stringContaining("told to stop")]);
+  expect(stand.reconciler.explain(id.slice(0, 12))).toEqual([expect.stringContaining("told to stop")]);
+  expect(stand.reconciler.explain("other")).toBeUndefined();
+});
+
+test("an explanation says what a check found wrong", async () => {
+  stand.probe = async () => "it answers HTTP 404";
+  stand.engine.put("web", { ...at("32768"), labels: { "berth.check": "http:/", "berth.name": "shop" } });
+  stand.start();
+  await stand.clock.advance(2_000);
+  const lines = stand.reconciler.explain("shop")?.join("\n");
+  expect(lines).toContain("starting (it answers HTTP 404)");
+  expect(lines).toContain("label berth.name=shop");
+});
+
 test("a container that restarts again and again is declared as a last resort, until it is steady", async () => {
   stand.start();
   for (let run = 0; run < 8; run++) {

@@ -119,7 +119,21 @@ export class Reconciler {
 
   /** Why a container, or who has a name, is declared as it is; undefined when nothing here is called that. */
   explain(what: string): string[] | undefined {
-    return this.#last === undefined ? undefined : explain(this.#last.input, this.#options.rules, what);
+    if (this.#last === undefined) return undefined;
+    const checkFaults = new Map<string, string>();
+    for (const { key } of this.#last.outcome.checks) {
+      const fault = this.checks.faultOf(key);
+      if (fault !== undefined) checkFaults.set(key, fault);
+    }
+    const explained = explain({ ...this.#last.input, checkFaults }, this.#options.rules, what);
+    return explained ?? this.#explainDraining(what);
+  }
+
+  #explainDraining(what: string): string[] | undefined {
+    const draining = this.engines.flatMap(({ watch }) => watch.view.read?.draining ?? []);
+    const found = draining.find(({ name, id }) => name === what || (what.length > 3 && id.startsWith(what)));
+    if (found === undefined) return undefined;
+    return [`container ${found.name} was told to stop, so nothing of it is declared until it runs anew`];
   }
 
   /** Resolves after `close` only. */

@@ -10,6 +10,8 @@ const cli = join(import.meta.dirname, "..", "cli", "main.ts");
 /** Flags of Node that the launcher gives berth: what is measured has to be what people run. */
 export const launcherFlags = ["--max-semi-space-size=8"];
 
+const fromSource = [process.execPath, "--disable-warning=ExperimentalWarning", ...launcherFlags, cli];
+
 /** What each part logs when it can be used. */
 const ready = {
   resolver: /answers for/,
@@ -20,16 +22,15 @@ const ready = {
 /** Where the resolver of every bench listens; the network namespace is the bench's own. */
 export const resolverUrl = "https://127.0.0.1:8053";
 
-/** One part of berth as its users run it, as a process of its own; resolves when it is ready. `program`: Node's flags and the file. */
+/** One part of berth as its users run it, as a process of its own; resolves when it is ready. `program`: the words before its name. */
 export async function startPart(
   part: keyof typeof ready,
   flags: Record<string, string>,
   { netns, core }: Placement = {},
-  program: readonly string[] = [...launcherFlags, cli],
+  program: readonly string[] = fromSource,
 ): Promise<StartedProcess> {
   const given = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
-  const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...program];
-  const started = startProcess([...pinned(core), ...node, part, ...given], {
+  const started = startProcess([...pinned(core), ...program, part, ...given], {
     netns,
     name: `berth ${part}`,
   });

@@ -4,11 +4,12 @@ import { basename, join } from "node:path";
 import { bundlePrograms } from "../packaging/bundle.ts";
 import { programs } from "../packaging/tree.ts";
 
-/** Makes the agent as the Debian package has it, in `dir`: Node's flags and the file. */
+/** Makes the agent as the Debian package has it, in `dir`: the words that run it. */
 export async function buildAgent(dir: string): Promise<string[]> {
   const installed = programs.agent.at(-1) ?? "";
   await bundlePrograms(join(dir, "bin"));
   // It looks for its version there.
   writeFileSync(join(dir, "package.json"), JSON.stringify({ version: "0.0.0", type: "module" }));
-  return [...programs.agent.slice(0, -1), join(dir, "bin", basename(installed))];
+  const node = ["env", "MALLOC_ARENA_MAX=1", process.execPath];
+  return [...node, ...programs.agent.slice(0, -1), join(dir, "bin", basename(installed))];
 }

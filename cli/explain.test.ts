@@ -45,7 +45,7 @@ describe("berth explain", () => {
     expect(await explainCommandWith(unexpected).run(["db\u001b[2J", ...at()])).toBe(1);
     expect(output.stdout).toBe("");
     expect(output.stderr).toBe(
-      'berth: there is no container, service or name "db [2J" on this host; docker ps lists the containers\n',
+      'berth: no container that runs, no service and no name "db [2J" is on this host; docker ps --all lists the containers\n',
     );
   });
 
@@ -66,7 +66,7 @@ describe("berth explain", () => {
   test("reads the engine here without a word where status is off", async () => {
     const command = explainCommandWith(async () => undefined);
     expect(await command.run(["web", "--status", "off"])).toBe(1);
-    expect(output.stderr).toMatch(/^berth: there is no container/);
+    expect(output.stderr).toMatch(/^berth: no container that runs/);
   });
 
   test("wants one thing to explain", async () => {

@@ -40,7 +40,9 @@ export function explainCommandWith(explainOnce: ExplainOnce): Command {
       const what = operands[0] ?? "";
       const lines = await linesFor(what, config.status, () => explainOnce(config, what));
       if (lines !== undefined) return printLines(lines.map(oneLine));
-      note(`there is no container, service or name "${what}" on this host; docker ps lists the containers`);
+      note(
+        `no container that runs, no service and no name "${what}" is on this host; docker ps --all lists the containers`,
+      );
       return 1;
     },
   };

@@ -11,6 +11,7 @@ import type {
   WantedCheck,
   WantedRelay,
 } from "./input.ts";
+import { instanceOf } from "./instance.ts";
 import { bindingsOf, type Declarable, type Offer, type OfferParts, sizeOf } from "./offers.ts";
 import type { ServicePort } from "./ports.ts";
 
@@ -128,7 +129,7 @@ function bindingMaker(
 ): OfferParts["bindingOf"] {
   const shared = {
     container: container.name.slice(0, 255),
-    instance: `${container.id.slice(0, 12)}@${container.startedAt}`.slice(0, 160),
+    instance: instanceOf(container),
     priority: declaration.priority,
     weight: declaration.weight,
     ...(declaration.txt.length > 0 ? { txt: declaration.txt } : {}),

@@ -5,6 +5,7 @@ import { factsLines } from "./explain-facts.ts";
 import { checkLines, portLines, relayLines } from "./explain-ports.ts";
 import { namingFamilies } from "./families.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
+import { instanceOf } from "./instance.ts";
 import type { RuledName } from "./names.ts";
 import { networkOwners } from "./network-owners.ts";
 import { displaySelector } from "./selectors.ts";
@@ -65,7 +66,7 @@ function nameLines(
   { bindings }: DeclareOutcome,
 ): string[] {
   if (ports.ports.length === 0) return ["  no names: none of its ports can be reached"];
-  const instance = `${container.id.slice(0, 12)}@${container.startedAt}`.slice(0, 160);
+  const instance = instanceOf(container);
   const own = bindings.filter((binding) => binding.instance === instance);
   const granted = new Set(own.map(({ name }) => name));
   return naming.names.map((name) => {

@@ -50,7 +50,7 @@ export function relayLines({ ports }: Examination, { relays }: DeclareInput): st
 export function checkLines(
   container: ContainerFacts,
   { health, declaration }: Examination,
-  { checks }: DeclareInput,
+  { checks, checkFaults }: DeclareInput,
 ): string[] {
   const ignored =
     declaration.ignoreHealth && container.health !== "none"
@@ -59,7 +59,9 @@ export function checkLines(
   const lines = (health?.checks ?? []).map((check) => {
     const how = check.httpPath === undefined ? "TCP connect to" : `GET ${check.httpPath} from`;
     const state = checks.get(check.key) ?? "not made yet, so starting";
-    return `  check, ${how} ${formatEndpoint(check)} every ${check.intervalMs / 1000} s: ${state}`;
+    const fault = checkFaults?.get(check.key);
+    const why = fault === undefined ? "" : ` (${fault})`;
+    return `  check, ${how} ${formatEndpoint(check)} every ${check.intervalMs / 1000} s: ${state}${why}`;
   });
   return [...ignored, ...lines];
 }

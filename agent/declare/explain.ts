@@ -6,6 +6,7 @@ import { declare, inOrder } from "./declare.ts";
 import { explainContainer } from "./explain-container.ts";
 import { explainService, servicesCalled } from "./explain-service.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
+import { instanceOf } from "./instance.ts";
 import { declarationFromLabels } from "./labels.ts";
 import { namesOfContainer } from "./names.ts";
 import type { ServicePort } from "./ports.ts";
@@ -25,16 +26,17 @@ export function explain(input: DeclareInput, rules: DeclareRules, what: string):
   const named = bindingsCalled(outcome, rules.zone, what);
   const called = inOrder(input.containers).filter((placed) => isCalled(placed, what));
   const services = servicesCalled(input, what.trim(), zoneName(what.trim(), rules.zone));
-  const isFound = called.length > 0 || named.length > 0 || services.length > 0;
-  const containers = isFound ? called : wantersOf(input, rules, what);
-  if (!isFound && containers.length === 0) return undefined;
-  const lines = containers
-    .slice(0, mostContainers)
-    .flatMap((placed) => explainContainer(placed, input, rules, outcome));
+  const containers = called.length > 0 ? called : concernedBy(input, rules, what, named);
+  if (containers.length === 0 && named.length === 0 && services.length === 0) return undefined;
+  const lines = explainNames(named, outcome);
+  lines.push(
+    ...containers
+      .slice(0, mostContainers)
+      .flatMap((placed) => explainContainer(placed, input, rules, outcome)),
+  );
   const others = containers.length - mostContainers;
   if (others > 0) lines.push(`${others} more containers are called that; give more of the id`);
   lines.push(...services.flatMap((service) => explainService(service, input)));
-  lines.push(...explainNames(named, outcome));
   return lines.slice(0, mostLines).map(cleanLine);
 }
 
@@ -45,11 +47,18 @@ function isCalled({ container }: PlacedContainer, what: string): boolean {
   );
 }
 
-/** Those that would have the name if only they ran, or published a port: whoever asks wonders where it is. */
-function wantersOf({ containers }: DeclareInput, rules: DeclareRules, what: string): PlacedContainer[] {
+/** Those that have the name, and those that would if only they ran, or published a port: whoever asks may wonder where one is. */
+function concernedBy(
+  { containers }: DeclareInput,
+  rules: DeclareRules,
+  what: string,
+  named: readonly Binding[],
+): PlacedContainer[] {
   const name = zoneName(what.trim(), rules.zone);
   if (name === undefined) return [];
+  const behind = new Set(named.map(({ instance }) => instance));
   return inOrder(containers).filter(({ container }) => {
+    if (behind.has(instanceOf(container))) return true;
     const { declaration } = declarationFromLabels(container.labels, rules.zone);
     const { names } = namesOfContainer(container, declaration.names, portsOnPaper(container), rules);
     return names.some((ruled) => ruled.name === name);

@@ -16,6 +16,8 @@ export interface DeclareInput {
   relays: ReadonlyMap<string, RelayState>;
   /** What our own checks say, by WantedCheck.key. */
   checks: ReadonlyMap<string, CheckState>;
+  /** What those found wrong last, for explanations only. */
+  checkFaults?: ReadonlyMap<string, string>;
   /** Ids of containers that come and go, or change their health, too often to be relied on. */
   flapping: ReadonlySet<string>;
 }

@@ -21,6 +21,8 @@ const changes = [
   `ENTRYPOINT ${JSON.stringify([`/${libraryDir}/node`, ...programs.agent])}`,
   'CMD ["agent"]',
   `ENV BERTH_STATE_DIR=${stateDir}`,
+  // As the package's own start has it.
+  "ENV MALLOC_ARENA_MAX=1",
   `VOLUME ${stateDir}`,
   "LABEL berth.ignore=true",
 ];

@@ -12,7 +12,7 @@ import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
 import { until } from "../testbed/wait.ts";
 import { ownAddresses, startAgentBeside } from "./agent-beside.ts";
 import { declaredIn, truthOf } from "./engine-truth.ts";
-import { drawAction, type ModelEngine, runFirst } from "./model-actions.ts";
+import { drawAction, type ModelEngine, runFirst, startOneAndEndOne } from "./model-actions.ts";
 import { PushRecorder } from "./push-recorder.ts";
 import { StalePorts } from "./stale-ports.ts";
 
@@ -29,15 +29,17 @@ const resyncSeconds = 2;
 /** A lost event is made good by the next resync, which a slow machine may be slow about. */
 const lateMs = resyncSeconds * 1000 + 8_000;
 
+const someDropped = 0.15;
+
 function eventPlan(seed: number): EventPlan {
-  return { seed, drop: 0.15, duplicate: 0.1, reorder: 0.1, delay: 0.15, delayMs: 1500 };
+  return { seed, drop: someDropped, duplicate: 0.1, reorder: 0.1, delay: 0.15, delayMs: 1500 };
 }
 
 describe.skipIf(whyNoPodman() !== undefined)(
   "after any history the declared set is what the engines show",
   () => {
     const dir = makeTemporaryDir("berth-m-");
-    const engines: Omit<ModelEngine, "proxy" | "queue" | "disturbedAt">[] = [];
+    const engines: Omit<ModelEngine, "proxy" | "plan" | "queue" | "disturbedAt">[] = [];
 
     beforeAll(async () => {
       engines.push({ engine: await startEngine({ index: 1 }), prefix: "da" });
@@ -73,6 +75,12 @@ describe.skipIf(whyNoPodman() !== undefined)(
           if (step % stepsBetweenRests !== 0) continue;
           await Promise.all(bed.engines.map(({ queue }) => queue));
           await expectTruth(bed);
+          // A later event would make good what an earlier one lost: so nothing is heard of these, and nothing comes after them.
+          for (const { plan } of bed.engines) plan.drop = 1;
+          for (const own of bed.engines)
+            await bed.stale.during(own.engine, own.prefix, () => startOneAndEndOne(own, step));
+          await expectTruth(bed);
+          for (const { plan } of bed.engines) plan.drop = someDropped;
         }
         expect(bed.stale.worst.ms, bed.stale.worst.what).toBeLessThan(lateMs);
         const counts = bed.engines.map(({ prefix, proxy }) => ({ prefix, ...proxy.counts }));
@@ -96,9 +104,13 @@ describe.skipIf(whyNoPodman() !== undefined)(
       const resolver = await PushRecorder.start();
       const proxied = await Promise.all(
         engines.map(async (own, index) => {
-          const events = eventPlan(seed * 10 + index);
-          const proxy = await EngineProxy.start({ engine: own.engine.socketPath, allowsInfo: true, events });
-          return { ...own, proxy, queue: Promise.resolve(), disturbedAt: 0 };
+          const plan = eventPlan(seed * 10 + index);
+          const proxy = await EngineProxy.start({
+            engine: own.engine.socketPath,
+            allowsInfo: true,
+            events: plan,
+          });
+          return { ...own, proxy, plan, queue: Promise.resolve(), disturbedAt: 0 };
         }),
       );
       const stale = new StalePorts();

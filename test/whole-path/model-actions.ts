@@ -2,11 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Engine } from "../testbed/engine.ts";
 import type { EngineProxy } from "../testbed/engine-proxy.ts";
+import type { EventPlan } from "../testbed/engine-proxy-events.ts";
 import type { Podman } from "../testbed/podman.ts";
 
 export type ModelEngine = {
   engine: Engine | Podman;
   proxy: EngineProxy;
+  /** The proxy's own: what is changed here holds from the next event on. */
+  plan: EventPlan;
   /** Two characters, the same in no other engine: its containers' names begin with it. */
   prefix: string;
   /** Ends when everything that was done to it so far has. */
@@ -49,6 +52,15 @@ export async function runFirst(
     const name = `${prefix}${slot}`;
     await engine.docker("run", "--detach", "--name", name, ...pick(shapes, random), "berth-sample");
   }
+}
+
+/** At least one of its effects is certain, whatever there was before. */
+export async function startOneAndEndOne(
+  { engine, prefix }: Pick<ModelEngine, "engine" | "prefix">,
+  step: number,
+): Promise<void> {
+  await engine.docker("run", "--detach", "--name", `${prefix}s${step}`, "--publish", "80", "berth-sample");
+  await engine.docker("rm", "--force", `${prefix}${step % slots}`).catch(() => undefined);
 }
 
 const containerActions: ((container: string, random: Random, prefix: string) => string[])[] = [

@@ -34,7 +34,7 @@ describe.skipIf(whyNoPodman() !== undefined).each([
     proxy = await EngineProxy.start({ engine: podman.socketPath, allowsInfo: true });
     resolver = await PushRecorder.start();
     const engines = [`unix://${proxy.socketPath}`];
-    agent = await startAgentBeside({ engines, resolver, dir: join(dir.path, kind) });
+    agent = await startAgentBeside({ engines, resolver, dir: join(dir.path, kind), flags: { resync: "2" } });
   }, timeout);
 
   afterAll(async () => {
@@ -124,6 +124,21 @@ describe.skipIf(whyNoPodman() !== undefined).each([
     await podman.docker("start", "web");
     await until("web is back", () => bindingOf("web"));
     await untilTrue("with its ports");
+  });
+
+  test("a container that is being stopped is withdrawn before it has ended, though no event says so", async () => {
+    const command = ["sh", "-c", "trap '' TERM; httpd -f -p 80 -h /www"];
+    await podman.runContainer({ name: "deaf", publish: ["80"], command });
+    await until("deaf is declared", () => bindingOf("deaf"));
+    let isStopped = false;
+    const stopped = podman.docker("stop", "--time", "8", "deaf").finally(() => {
+      isStopped = true;
+    });
+    await until("deaf is gone", () => bindingOf("deaf") === undefined);
+    expect(isStopped).toBe(false);
+    await podman.docker("rm", "--force", "--time", "0", "deaf").catch(() => undefined);
+    await stopped.catch(() => undefined);
+    await untilTrue("nothing of it");
   });
 
   test("a renamed container has its new name", async () => {
