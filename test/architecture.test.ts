@@ -59,7 +59,9 @@ const sources = rooms.flatMap((room) => filesBelow(room).map((path) => readSourc
 /** House rules hold beside the rooms as well. */
 const everywhere = [
   ...sources,
-  ...["test", "bench"].flatMap((folder) => filesBelow(folder).map((path) => readSource("cli", path))),
+  ...["test", "bench", "packaging"].flatMap((folder) =>
+    filesBelow(folder).map((path) => readSource("cli", path)),
+  ),
 ];
 const product = sources.filter(({ path }) => !isTest(path));
 
