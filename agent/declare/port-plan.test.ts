@@ -121,6 +121,19 @@ describe("another container's network", () => {
       expect.stringMatching(/^no-port: its network is that of container vpn0+, which does not run/),
     ]);
   });
+  test("of an owner that was started anew since is none any more, and a problem says what helps", () => {
+    const anew = { ...owner, startedAt: "2026-11-22T10:00:01.5Z" };
+    const guest = containerOf("web", {
+      ...{ networkMode: `container:${owner.id}`, ports: [], labels: labelled("berth.port.80=80") },
+      startedAt: "2026-11-22T10:00:01.400000001Z",
+    });
+    const found = reachOf([anew, guest], "web");
+    expect(found.ports).toEqual([]);
+    expect(found.problems).toEqual([expect.stringMatching(/vpn.*started anew.*restart this one too/)]);
+    const restarted = { ...guest, startedAt: "2026-11-22T10:00:02Z" };
+    expect(reachOf([anew, restarted], "web").ports).not.toEqual([]);
+  });
+
   test("of an owner in the host's network, the container's own ports are the host's", () => {
     const host = containerOf("vpn", { networkMode: "host", ports: [] });
     expect(reachOf([host, guest({ exposed: exposedOf("80") })], "web").ports).toEqual([

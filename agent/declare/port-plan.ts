@@ -20,6 +20,7 @@ export function portPlanOf(question: PortQuestion): PortPlan {
   const { placed, declaration, owner } = question;
   const { container } = placed;
   if (sharesNetwork(container) && owner === undefined) return ownerless(question);
+  if (owner !== undefined && isLeftBehind(container, owner)) return leftBehind(owner);
   const networkOwner = owner ?? container;
   if (networkOwner.networkMode === "host") return onHost(question, networkOwner);
   if (container.isSwarmTask && networkOwner.ports.length === 0) return unpublishedTask(networkOwner);
@@ -70,6 +71,16 @@ function ownerless({ placed, declaration }: PortQuestion): PortPlan {
   const isWanted = declaration.names !== undefined || declaration.aliases.length > 0;
   const told = isWanted ? { faults: [{ code: "no-port", message }] } : { faults: [], notes: [message] };
   return { ...nothing, ...told, networkOwner: undefined };
+}
+
+/** A restart gives the owner a new network; who had joined the old one stays in that, where nothing is published any more. */
+function isLeftBehind(guest: ContainerFacts, owner: ContainerFacts): boolean {
+  return owner.networkMode !== "host" && Date.parse(owner.startedAt) > Date.parse(guest.startedAt);
+}
+
+function leftBehind(owner: ContainerFacts): PortPlan {
+  const message = `container ${owner.name}, whose network it uses, was started anew since, and this one is still in the network of before; restart this one too`;
+  return { ...nothing, faults: [{ code: "no-port", message }], networkOwner: undefined };
 }
 
 const nothing = { ports: [], relays: [], notes: [] };
