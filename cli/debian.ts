@@ -1,10 +1,11 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 
 import { BerthError } from "../shared/errors.ts";
 import { confirm } from "./confirm.ts";
+import { asLastResort } from "./last-resort.ts";
 
 const run = promisify(execFile);
 
@@ -56,6 +57,29 @@ async function isAgreed(interrupted: AbortSignal): Promise<boolean> {
   if (process.stdin.isTTY) return confirm("Install them?", true, interrupted);
   throw new BerthError("cannot-install", "there is nobody to ask; add --yes to install without asking");
 }
+
+/**
+ * As `run`, with the services of what is installed meanwhile left stopped: a test's SSH or Prometheus server is not to listen on the
+ * machine. A policy-rc.d, which says so to invoke-rc.d(8), is there for the while; one that is there already decides itself.
+ */
+export async function withServicesStopped(run: () => Promise<void>, file = policyFile): Promise<void> {
+  try {
+    writeFileSync(file, "#!/bin/sh\nexit 101\n", { flag: "wx", mode: 0o755 });
+  } catch {
+    // Somebody's own, or nothing we may write: then apt says what else it needs.
+    return run();
+  }
+  const remove = (): void => rmSync(file, { force: true });
+  const cancel = asLastResort(remove);
+  try {
+    await run();
+  } finally {
+    remove();
+    cancel();
+  }
+}
+
+const policyFile = "/usr/sbin/policy-rc.d";
 
 /** Its output goes to our stderr: stdout is for what the command prints. */
 async function apt(args: string[], interrupted: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 
 import type { Command } from "./command.ts";
-import { installPackages, missingPackages } from "./debian.ts";
+import { installPackages, missingPackages, withServicesStopped } from "./debian.ts";
 import { interruption } from "./interruption.ts";
 
 /** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients, etcd, promtool. */
@@ -40,7 +40,8 @@ export const testCommand: Command = {
   options: {},
   async run(argv) {
     const interrupted = interruption();
-    await installPackages(await missingPackages(testPackages), "the tests start them", true, interrupted);
+    const missing = await missingPackages(testPackages);
+    await withServicesStopped(() => installPackages(missing, "the tests start them", true, interrupted));
     const root = new URL("..", import.meta.url);
     const npm = spawn("npm", ["test", "--", ...argv], { cwd: root, stdio: "inherit" });
     interrupted.addEventListener("abort", () => npm.kill("SIGTERM"), { once: true });
