@@ -207,6 +207,51 @@ test("a container that restarts again and again is declared as a last resort, un
   expect(stand.declared?.bindings[0]).toMatchObject({ port: 32775, health: "none" });
 });
 
+describe("a resolver", () => {
+  test("that is away for a day is asked in peace, and has everything within ten seconds of its return", async () => {
+    stand.engine.put("web", at("32768"));
+    stand.resolver.isDown = true;
+    let asked = 0;
+    const { answer } = stand.resolver;
+    stand.resolver.answer = (request) => {
+      asked += 1;
+      return answer.call(stand.resolver, request);
+    };
+    stand.start();
+    await stand.clock.advance(86_400_000);
+    // At most one request in five seconds, with the longest pause jittered to its shortest.
+    expect(asked).toBeLessThan(86_400 / 5 + 100);
+    expect(asked).toBeGreaterThan(86_400 / 10 - 100);
+    stand.engine.put("late", at("32769"));
+    await stand.clock.advance(30_000);
+    stand.resolver.isDown = false;
+    await stand.clock.advance(10_100);
+    expect(names()).toEqual(new Set(["web", "late"]));
+  }, 120_000);
+
+  test("that is slow gets the newest set after the one under way, and none of those between", async () => {
+    stand.start();
+    await stand.clock.advance(2_000);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { answer } = stand.resolver;
+    const before = stand.resolver.requests.length;
+    stand.resolver.answer = async (request) => {
+      await promise;
+      return answer.call(stand.resolver, request);
+    };
+    for (let number = 0; number < 90; number++) {
+      stand.engine.event(stand.engine.put(`c${number}`, at(String(32_768 + number))));
+      if (number % 10 === 0) await stand.clock.advance(10);
+    }
+    await stand.clock.advance(1_000);
+    resolve();
+    await stand.clock.advance(2_000);
+    const pushes = stand.resolver.requests.slice(before).filter(({ kind }) => kind !== "renew");
+    expect(pushes.length).toBeLessThanOrEqual(2);
+    expect(names().size).toBe(90);
+  });
+});
+
 describe("relays", () => {
   const labels = { "berth.publish": "true" };
   let target: Server;
