@@ -240,7 +240,7 @@ describe("a resolver", () => {
       return answer.call(stand.resolver, request);
     };
     for (let number = 0; number < 90; number++) {
-      stand.engine.event(stand.engine.put(`c${number}`, at(String(32_768 + number))));
+      stand.engine.event(stand.engine.put(`c${number}x`, at(String(32_768 + number))));
       if (number % 10 === 0) await stand.clock.advance(10);
     }
     await stand.clock.advance(1_000);
