@@ -2,20 +2,27 @@ import type { Binding, Declared, Problem } from "./binding.ts";
 
 /**
  * Lower-case hex SHA-256 of the declared set in its canonical form: the JSON text of fixed key order, without white space, with
- * addresses, bindings and problems sorted. Two sets with the same digest are the same set, in whatever order they were built.
+ * addresses, bindings and problems sorted. Two sets with the same digest are the same set, in whatever order they were built. `textOf` gives
+ * what canonicalBinding does, for a caller who keeps the texts.
  */
-export async function digestOf(declared: Declared): Promise<string> {
-  const bytes = new TextEncoder().encode(canonicalText(declared));
+export async function digestOf(
+  declared: Declared,
+  textOf: (binding: Binding) => string = canonicalBinding,
+): Promise<string> {
+  const bytes = new TextEncoder().encode(canonicalText(declared, textOf));
   return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
 
 /** The text the digest is taken of; docs/protocol.md shows it. */
-export function canonicalText(declared: Declared): string {
+export function canonicalText(
+  declared: Declared,
+  textOf: (binding: Binding) => string = canonicalBinding,
+): string {
   return JSON.stringify({
     hostLabel: declared.hostLabel,
     addresses: declared.addresses.toSorted(),
     local: declared.local,
-    bindings: declared.bindings.map(canonicalBinding).toSorted(),
+    bindings: declared.bindings.map((binding) => textOf(binding)).toSorted(),
     problems: declared.problems.map(canonicalProblem).toSorted(),
   });
 }

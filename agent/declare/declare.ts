@@ -1,3 +1,4 @@
+import { bindingText } from "../binding-text.ts";
 import { sortedBy } from "../sorted.ts";
 import { type Draft, draftOf } from "./drafts.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
@@ -19,9 +20,9 @@ export function declare(input: DeclareInput, rules: DeclareRules): DeclareOutcom
   const offers = [...drafts.flatMap(({ offer }) => offer ?? []), ...services.offers];
   const fitting = offersWithinLimits(offers);
   const settled = settleNames(fitting.offers);
-  const declarables = fitting.offers.flatMap((offer) => bindingsOfNames(offer, settled.kept.get(offer)));
+  const bindings = fitting.offers.flatMap((offer) => bindingsOfNames(offer, settled.kept.get(offer)));
   return {
-    bindings: sortedBy(declarables, ({ text }) => text).map(({ binding }) => binding),
+    bindings: sortedBy(bindings, bindingText),
     problems: [
       ...drafts.flatMap(({ problems }) => problems),
       ...services.problems,

@@ -12,7 +12,7 @@ import type {
   WantedRelay,
 } from "./input.ts";
 import { instanceOf } from "./instance.ts";
-import { bindingsOf, type Declarable, type Offer, type OfferParts, sizeOf } from "./offers.ts";
+import { bindingsOf, type Offer, type OfferParts, sizeOf } from "./offers.ts";
 import type { ServicePort } from "./ports.ts";
 
 /** What one container comes to, before its names are settled against the others'. */
@@ -110,8 +110,8 @@ function offerFrom(placed: PlacedContainer, examined: Examination): Offer | unde
     http: examined.http,
     bindingOf: bindingMaker(container, examined),
   };
-  let made: readonly Declarable[] | undefined;
-  const bindings = (): readonly Declarable[] => {
+  let made: readonly Binding[] | undefined;
+  const bindings = (): readonly Binding[] => {
     made ??= bindingsOf(parts);
     return made;
   };

@@ -1,15 +1,8 @@
 import type { Binding } from "../../shared/binding.ts";
-import { canonicalBinding } from "../../shared/digest.ts";
 import type { Name } from "../../shared/name.ts";
 import type { ComposeFacts } from "../engine/facts.ts";
 import type { RuledName } from "./names.ts";
 import type { ServicePort } from "./ports.ts";
-
-/** A binding with the text it is sorted by, which costs more to make than to keep. */
-export interface Declarable {
-  binding: Binding;
-  text: string;
-}
 
 /** What one container, or one service of a file, claims, before it is settled against the others' claims. */
 export interface Offer {
@@ -29,7 +22,7 @@ export interface Offer {
   size: number;
   portCount: number;
   /** Made when first asked for: one that is left out for its size never makes them. */
-  bindings(): readonly Declarable[];
+  bindings(): readonly Binding[];
 }
 
 /** What bindings are made of: every name at each of its ports. */
@@ -46,7 +39,7 @@ export function sizeOf({ names, ports }: Pick<OfferParts, "names" | "ports">): n
   return names.reduce((sum, name) => sum + (name.ports === undefined ? all : portsOf(name, ports).length), 0);
 }
 
-export function bindingsOf({ names, ports, http, bindingOf }: OfferParts): Declarable[] {
+export function bindingsOf({ names, ports, http, bindingOf }: OfferParts): Binding[] {
   const bodies = new Map(ports.map((port) => [port, bindingOf(port)]));
   return names.flatMap((ruled) =>
     portsOf(ruled, ports).map((port) => {
@@ -57,7 +50,7 @@ export function bindingsOf({ names, ports, http, bindingOf }: OfferParts): Decla
         ...body,
         ...httpOf(port, http ?? ruled.http),
       };
-      return { binding, text: canonicalBinding(binding) };
+      return binding;
     }),
   );
 }
@@ -71,7 +64,7 @@ function httpOf(port: ServicePort, http: number | "off" | undefined): { http?: b
 }
 
 /** The bindings of the names an offer kept, in the order they had. */
-export function bindingsOfNames(offer: Offer, kept: ReadonlySet<Name> | undefined): readonly Declarable[] {
+export function bindingsOfNames(offer: Offer, kept: ReadonlySet<Name> | undefined): readonly Binding[] {
   const all = offer.bindings();
-  return kept === undefined ? all : all.filter(({ binding }) => kept.has(binding.name));
+  return kept === undefined ? all : all.filter(({ name }) => kept.has(name));
 }

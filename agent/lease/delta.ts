@@ -1,6 +1,6 @@
 import type { Binding, Declared, Delta } from "../../shared/binding.ts";
-import { canonicalBinding } from "../../shared/digest.ts";
 import type { Name } from "../../shared/name.ts";
+import { bindingText } from "../binding-text.ts";
 
 /** What a delta push carries of the set itself. */
 export type Difference = Pick<Delta, "declared" | "changed" | "gone">;
@@ -43,6 +43,7 @@ function bindingsByName(bindings: readonly Binding[]): Map<Name, Binding[]> {
 }
 
 function isSame(before: readonly Binding[] | undefined, after: readonly Binding[]): boolean {
-  const text = (bindings: readonly Binding[]) => bindings.map(canonicalBinding).toSorted().join();
-  return before?.length === after.length && text(before) === text(after);
+  if (before?.length !== after.length) return false;
+  const text = (bindings: readonly Binding[]) => bindings.map(bindingText).toSorted().join();
+  return before.every((binding, index) => binding === after[index]) || text(before) === text(after);
 }

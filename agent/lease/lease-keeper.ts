@@ -3,6 +3,7 @@ import { digestOf } from "../../shared/digest.ts";
 import { BerthError, describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import { backoffMs, slowly, soon } from "../backoff.ts";
+import { bindingText } from "../binding-text.ts";
 import { Bell, type Clock } from "../clock.ts";
 import { Outage } from "../outage.ts";
 import { deltaWorthPushing } from "./delta.ts";
@@ -128,7 +129,7 @@ export class LeaseKeeper {
     const declared = this.#wanted;
     if (declared === undefined) return undefined;
     if (this.#offer?.declared === declared) return this.#offer;
-    const digest = await digestOf(declared);
+    const digest = await digestOf(declared, bindingText);
     this.#offer = { declared, digest };
     return this.#offer;
   }
