@@ -97,7 +97,7 @@ describe("what fails says so, and recovers by itself", () => {
     [["ls"], /no resolver was started on this machine/],
     [["up", "--listen", "0.0.0.0:8053"], /--listen .*one of this machine's addresses/],
     [["up", "--engine", "unix:///nowhere/sock"], /no Docker engine answers at unix:\/\/\/nowhere\/sock/],
-    [["demo", "--engine", "tcp://127.0.0.1:2375"], /not a unix socket/],
+    [["demo", "--engine", "tcp://127.0.0.1:2375"], /not the socket of an engine on this machine/],
     [["demo", "--listen", "nowhere"], /--listen .*not host:port/],
   ])("berth %j ends with code 2 and one line that says why", async (args, why) => {
     const env = { STATE_DIRECTORY: join(world.dir, "unused") };
