@@ -6,7 +6,7 @@ const rooms = "{shared,agent,resolver,socks-proxy,cli,bench,test}";
 /** They start processes, or look at thousands of cases: a part of every whole run, but not of the quick check. */
 const slow = [
   "cli/{launcher,admin-commands}.test.ts",
-  "agent/{agent-lock,lease/lease-keeper-wire,status/slow-clients,relay/tcp-relay*}.test.ts",
+  "agent/{agent-lock,token-file,lease/lease-keeper-wire,status/slow-clients,relay/tcp-relay*}.test.ts",
   "socks-proxy/{hostile-clients,relay}.test.ts",
   "shared/{dns/hostile,changes-client}.test.ts",
   "resolver/{node,store/sqlite-faults}.test.ts",

@@ -97,7 +97,7 @@ async function addressesOf(hostname: string, message: string): Promise<Address[]
         lookupLimitMs,
       );
     });
-    const found = await Promise.race([lookup(hostname, { all: true }), late]);
+    const found = await Promise.race([lookUp(hostname), late]);
     const addresses = found.flatMap(({ address }) => parseAddress(address) ?? []);
     if (addresses.length === 0) throw new Error("only addresses that cannot be read");
     return addresses;
@@ -106,6 +106,16 @@ async function addressesOf(hostname: string, message: string): Promise<Address[]
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A look-up that is not waited for any more still holds a thread, of which there are few; so the next one waits for it. */
+const underWay = new Map<string, ReturnType<typeof lookUp>>();
+
+function lookUp(hostname: string): Promise<{ address: string }[]> {
+  const looking =
+    underWay.get(hostname) ?? lookup(hostname, { all: true }).finally(() => underWay.delete(hostname));
+  underWay.set(hostname, looking);
+  return looking;
 }
 
 async function loopbackAddresses(): Promise<Address[]> {

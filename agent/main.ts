@@ -24,8 +24,6 @@ import { readToken } from "./token-file.ts";
 
 export { explainOnce } from "./explain-once.ts";
 
-/** Beyond the time a loop may wait by itself: calls and requests under way have limits of 10 s, and a few may follow each other. */
-const progressSlackMs = 60_000;
 const exchangeMs = 10_000;
 
 export interface AgentMeans {
@@ -69,8 +67,7 @@ export async function startAgent(config: AgentConfig, means: AgentMeans): Promis
       ...{ openLink, tokenFile: config.tokenFile, readToken: () => readToken(config.tokenFile) },
       wallTime: Date.now,
     };
-    const boundMs = config.resync * 1000 + progressSlackMs;
-    const onProgress = (loop: string): void => progress.beat(loop, boundMs);
+    const onProgress = (loop: string, ms: number): void => progress.beat(loop, ms);
     const reconciler = new Reconciler({ ...optionsOf(config, means), engines, resolver, onProgress });
     const startedAt = systemClock.now();
     const subject = { version, hostId, hostLabel: config.hostLabel, startedAt, reconciler };

@@ -19,6 +19,10 @@ import { wholeSet } from "./whole-set.ts";
 
 /** How long the end of the agent waits for the registry to forget what this process itself relays. */
 const farewellMs = 3_000;
+/** The keeper rests 15 s at most, and reads a token and waits for an answer with limits of their own. */
+const leaseBoundMs = 45_000;
+/** Beyond a resync: a list and an inspection may each take their whole time limit of 10 s, and be tried again after as long. */
+const engineSlackMs = 45_000;
 
 export interface ReconcilerOptions {
   engines: readonly WatchedEngine[];
@@ -36,8 +40,8 @@ export interface ReconcilerOptions {
   /** 0 to 1, for jitter. */
   random: () => number;
   log: Log;
-  /** Called at every step of a loop, for a watchdog: `lease`, or `engine LABEL`. */
-  onProgress(loop: string): void;
+  /** Called at every step of a loop, `lease` or `engine LABEL`, which will be heard of again within `ms`. */
+  onProgress(loop: string, ms: number): void;
 }
 
 /** What was declared last, and of what. */
@@ -87,13 +91,13 @@ export class Reconciler {
       clock,
       random,
       log,
-      onProgress: () => onProgress("lease"),
+      onProgress: () => onProgress("lease", leaseBoundMs),
     });
     const read = () => options.readAddresses(this.keeper.resolverUrl);
     this.#site = new SiteWatch({ who: "this host", read, resyncMs, clock, random, log, onChange });
     this.#services = new ServiceLoop(options.services, onChange);
     this.engines = options.engines.map((watched) => {
-      const onOwnProgress = (): void => onProgress(`engine ${watched.label}`);
+      const onOwnProgress = (): void => onProgress(`engine ${watched.label}`, resyncMs + engineSlackMs);
       return new EngineLoop({
         ...watched,
         resyncMs,
@@ -111,6 +115,11 @@ export class Reconciler {
   /** Undefined before anything could be declared. */
   get last(): LastDeclared | undefined {
     return this.#last;
+  }
+
+  /** Why this host does not know its own address; undefined while it does. */
+  get addressFault(): string | undefined {
+    return this.#site.fault;
   }
 
   get services(): ServiceLoop {

@@ -23,6 +23,7 @@ export class SiteWatch {
   readonly #bell = new Bell();
   readonly #closing = new AbortController();
   #current: SiteAddresses | undefined;
+  #fault: string | undefined;
 
   constructor(options: SiteWatchOptions) {
     this.#options = options;
@@ -32,6 +33,11 @@ export class SiteWatch {
   /** The last good ones: a host that cannot tell its addresses cannot reach the resolver either. Undefined before the first. */
   get current(): SiteAddresses | undefined {
     return this.#current;
+  }
+
+  /** What the last look met; undefined when it was good, and before the first. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /** Resolves after `close`; a lookup under way then may end later, and changes nothing any more. */
@@ -59,11 +65,14 @@ export class SiteWatch {
     try {
       const found = await this.#options.read();
       if (this.#closing.signal.aborted) return true;
+      this.#fault = undefined;
       this.#outage.end();
       this.#take(found);
       return true;
     } catch (fault) {
-      if (!this.#closing.signal.aborted) this.#outage.begin("addresses", describeFault(fault));
+      if (this.#closing.signal.aborted) return false;
+      this.#fault = describeFault(fault);
+      this.#outage.begin("addresses", this.#fault);
       return false;
     }
   }
