@@ -12,7 +12,7 @@ import type {
   WantedRelay,
 } from "./input.ts";
 import { instanceOf } from "./instance.ts";
-import { bindingsOf, type Offer, type OfferParts, sizeOf } from "./offers.ts";
+import { bindingsOf, type Offer, type OfferParts, octetsOf, sizeOf } from "./offers.ts";
 import type { ServicePort } from "./ports.ts";
 
 /** What one container comes to, before its names are settled against the others'. */
@@ -119,7 +119,7 @@ function offerFrom(placed: PlacedContainer, examined: Examination): Offer | unde
   return {
     ...{ shown: container.name, called: `container ${container.name}${on}`, place: placeOf(placed) },
     ...{ key: `container ${engine} ${container.id}`, compose: container.compose, yieldsHostName: false },
-    ...{ names, size: sizeOf(parts), portCount: ports.length, bindings },
+    ...{ names, size: sizeOf(parts), octets: octetsOf(parts), portCount: ports.length, bindings },
   };
 }
 

@@ -42,7 +42,7 @@ export function tlsFrom(text: string | undefined, fault: TakeFault): "all" | num
   if (text === undefined) return [];
   const flag = flagFrom(text);
   if (flag !== undefined) return flag ? "all" : [];
-  const ports = wordsOf(text).map(portFrom);
+  const ports = wordsOf(text).slice(0, mostAliases).map(portFrom);
   const right = ports.filter((port) => port !== undefined);
   if (right.length === 0 || right.length < ports.length)
     fault(`berth.tls=${text} is neither true nor a list of ports such as 443,8443`);

@@ -47,13 +47,49 @@ describe("bindings", () => {
     ]);
   });
 
-  test("names for single ports count for these alone: SERVICE_NAME at 600 ports is 3 for each", () => {
-    const { bindings, problems } = declaredOf([
-      containerOf("wide", { labels: { SERVICE_NAME: "x" }, ports: portsOf(600) }),
-      containerOf("wider", { labels: { SERVICE_NAME: "y" }, ports: portsOf(700) }),
+  test("names for single ports count for these alone: SERVICE_NAME at 60 ports is 3 for each", () => {
+    const { bindings } = declaredOf([
+      containerOf("wide", { labels: { SERVICE_NAME: "x" }, ports: portsOf(60) }),
     ]);
-    expect(bindings).toHaveLength(1_800);
-    expect(problems).toEqual([tooMany("wider", /702 names at 700 ports are 2100 bindings/)]);
+    expect(bindings).toHaveLength(180);
+  });
+
+  test("more than 64 ports have no registrator names of their own", () => {
+    const { bindings } = declaredOf([
+      containerOf("wide", { labels: { SERVICE_NAME: "x" }, ports: portsOf(65) }),
+    ]);
+    expect(bindings).toHaveLength(130);
+  });
+
+  test("a container with every port there is has none, soon, whatever names them", () => {
+    const exposed = Array.from({ length: 65_535 }, (_, index) => {
+      return { protocol: "udp" as const, containerPort: index + 1 };
+    });
+    const tls = exposed.map(({ containerPort }) => containerPort).join();
+    const labels = { SERVICE_NAME: "pbx", "berth.tls": tls };
+    const all = containerOf("pbx", { networkMode: "host", ports: [], exposed, labels });
+    const begun = performance.now();
+    const { bindings, problems } = declaredOf([all, containerOf("web")]);
+    // It took 45 s, for which the agent renewed no lease.
+    expect(performance.now() - begun).toBeLessThan(5_000);
+    expect(problems).toContainEqual(tooMany("pbx", /65535 ports.*may have 2000.*berth\.port/));
+    expect(new Set(bindings.map(({ container }) => container))).toEqual(new Set(["web"]));
+  });
+
+  test("few bindings can be large: what a push may not hold is left out, and the others stay", () => {
+    const names = Array.from({ length: 64 }, (_, index) => `n${index}.${"x".repeat(60)}`).join();
+    const txt = Object.fromEntries(
+      Array.from({ length: 32 }, (_, index) => [`berth.txt.k${index}`, "\u0001".repeat(250)]),
+    );
+    const labels = { "berth.name": names, ...txt };
+    const evil = Array.from({ length: 30 }, (_, index) =>
+      containerOf(`evil${index}`, { labels, ports: portsOf(29) }),
+    );
+    const { bindings, problems } = declaredOf([...evil, containerOf("web")]);
+    const octets = new TextEncoder().encode(JSON.stringify({ bindings, problems })).length;
+    expect(octets).toBeLessThan(15 << 20);
+    expect(bindings.some(({ container }) => container === "web")).toBe(true);
+    expect(problems).toContainEqual(tooMany("evil0", /take [\d.]+ MB, and a container's may take 1\.0/));
   });
 
   test("a host over 20,000 leaves out the largest, one by one, whatever their names", () => {

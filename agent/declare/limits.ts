@@ -3,13 +3,15 @@ import { problemOf } from "../problem.ts";
 import { sortedBy } from "../sorted.ts";
 import type { Offer } from "./offers.ts";
 
+const MiB = 1 << 20;
+
 /**
- * The host's numbers are the push schema's: past them the resolver refuses the whole set. A container's own numbers keep one of them
+ * The host's numbers are the push's: past them, and past 16 MiB in all, the resolver refuses the whole set. A container's own numbers keep one of them
  * from using up the host's. What is over a limit is left out where a person finds it: as whole containers, named one by one.
  */
 const most = {
-  host: { bindings: 20_000, problems: 1_000 },
-  container: { bindings: 2_000, problems: 20 },
+  host: { bindings: 20_000, octets: 12 * MiB, problems: 1_000 },
+  container: { bindings: 2_000, octets: MiB, problems: 20 },
 };
 
 const mend = "publish fewer ports, or give fewer names in berth.name";
@@ -24,22 +26,35 @@ export function offersWithinLimits(offers: readonly Offer[]): { offers: Offer[];
   const leaveOut = ({ shown, place }: Offer, why: string): void => {
     problems.push(problemOf(shown, "too-many", `${place}it is not declared: ${why}`));
   };
-  let total = 0;
+  const total = { size: 0, octets: 0 };
   const kept = new Set<Offer>();
-  for (const offer of offers.toSorted((left, right) => left.size - right.size)) {
-    const { size, names, portCount } = offer;
+  for (const offer of offers.toSorted((left, right) => shareOf(left) - shareOf(right))) {
+    const { size, octets, names, portCount } = offer;
     if (size > most.container.bindings) {
       const asked = `its ${names.length} names at ${portCount} ports are ${size} bindings`;
       leaveOut(offer, `${asked}, and a container may have ${most.container.bindings}; ${mend}`);
-    } else if (total + size > most.host.bindings) {
-      const full = `this host's containers have more than ${most.host.bindings} bindings together, so the largest are left out`;
-      leaveOut(offer, `${full}, and this one has ${size}; ${mend}`);
+    } else if (octets > most.container.octets) {
+      const asked = `its ${size} bindings take ${megabytes(octets)} MB, and a container's may take ${megabytes(most.container.octets)}`;
+      leaveOut(offer, `${asked}; ${mend}, or shorter berth.txt labels`);
+    } else if (total.size + size > most.host.bindings || total.octets + octets > most.host.octets) {
+      const full = `this host's containers have more than ${most.host.bindings} bindings, or ${megabytes(most.host.octets)} MB of them, together, so the largest are left out`;
+      leaveOut(offer, `${full}, and this one has ${size} in ${megabytes(octets)} MB; ${mend}`);
     } else {
-      total += size;
+      total.size += size;
+      total.octets += octets;
       kept.add(offer);
     }
   }
   return { offers: offers.filter((offer) => kept.has(offer)), problems };
+}
+
+/** Of what the host may have, by whichever of the two numbers is the greater part. */
+function shareOf({ size, octets }: Offer): number {
+  return Math.max(size / most.host.bindings, octets / most.host.octets);
+}
+
+function megabytes(octets: number): string {
+  return (octets / MiB).toFixed(1);
 }
 
 /**

@@ -20,6 +20,8 @@ export interface Offer {
   yieldsHostName: boolean;
   /** How many bindings all its names have together. */
   size: number;
+  /** About how many octets those take in a push. */
+  octets: number;
   portCount: number;
   /** Made when first asked for: one that is left out for its size never makes them. */
   bindings(): readonly Binding[];
@@ -38,6 +40,20 @@ export function sizeOf({ names, ports }: Pick<OfferParts, "names" | "ports">): n
   const all = ports.length;
   return names.reduce((sum, name) => sum + (name.ports === undefined ? all : portsOf(name, ports).length), 0);
 }
+
+/** What the bindings take in a push, from above: its limit is one of octets, and labels can make few bindings large. */
+export function octetsOf({ names, ports, bindingOf }: Omit<OfferParts, "http">): number {
+  const encoder = new TextEncoder();
+  const bodies = ports.map((port) => encoder.encode(JSON.stringify(bindingOf(port))).length);
+  const largest = bodies.reduce((most, octets) => Math.max(most, octets), 0);
+  return names.reduce((sum, ruled) => {
+    const count = ruled.ports === undefined ? ports.length : portsOf(ruled, ports).length;
+    return sum + count * (largest + ruled.name.length + namingOctets);
+  }, 0);
+}
+
+/** `,"name":"","rule":"container","http":false` */
+const namingOctets = 48;
 
 export function bindingsOf({ names, ports, http, bindingOf }: OfferParts): Binding[] {
   const bodies = new Map(ports.map((port) => [port, bindingOf(port)]));

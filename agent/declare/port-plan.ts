@@ -15,8 +15,25 @@ export interface PortPlan {
   networkOwner: ContainerFacts | undefined;
 }
 
-/** Pure: the same container, labels and relays give the same plan. */
+/** A container may have as many bindings, and each of its ports is in one at least. */
+const mostPorts = 2_000;
+/** As an engine tells them: IPv4's and IPv6's apart. */
+const mostEntries = 4 * mostPorts;
+
+/** Pure: the same container, labels and relays give the same plan. With more ports than a container may have there are none. */
 export function portPlanOf(question: PortQuestion): PortPlan {
+  const { ports, exposed } = question.owner ?? question.placed.container;
+  if (ports.length > mostEntries) return tooMany(ports.length / 2);
+  const plan = planOf(question);
+  return plan.ports.length > mostPorts ? tooMany(Math.max(plan.ports.length, exposed.length)) : plan;
+}
+
+function tooMany(count: number): PortPlan {
+  const message = `it has ${Math.ceil(count)} ports, and a container may have ${mostPorts}; say the ones to declare with berth.port, or publish fewer`;
+  return { ...nothing, faults: [{ code: "too-many", message }], networkOwner: undefined };
+}
+
+function planOf(question: PortQuestion): PortPlan {
   const { placed, declaration, owner } = question;
   const { container } = placed;
   if (sharesNetwork(container) && owner === undefined) return ownerless(question);

@@ -1,6 +1,7 @@
 import type { Name } from "../../shared/name.ts";
 import type { FamilyName, FamilyReading, FamilySubject, NamingFamily } from "./families.ts";
 import { relativeName } from "./foreign-name.ts";
+import { mostNames } from "./labels.ts";
 import { registratorChecks } from "./registrator-checks.ts";
 import { type PortSettings, settingsOf } from "./registrator-settings.ts";
 
@@ -51,7 +52,8 @@ function addNames(
   const unnamed = shown.filter((port) => settings.own(port).name === undefined);
   if (general !== undefined && unnamed.length > 0) {
     add(general, "SERVICE_NAME", unnamed);
-    if (isGroup) for (const port of unnamed) add(`${general}-${port}`, "SERVICE_NAME", [port]);
+    if (isGroup && unnamed.length <= mostNames)
+      for (const port of unnamed) add(`${general}-${port}`, "SERVICE_NAME", [port]);
   }
   for (const port of shown) {
     const name = settings.own(port).name;

@@ -4,7 +4,7 @@ import { labelsOf } from "../../shared/name.ts";
 import { problemOf } from "../problem.ts";
 import type { CheckState, DeclaredService, DeclareInput, DeclareRules, WantedCheck } from "./input.ts";
 import { hostOwnName, type RuledName } from "./names.ts";
-import { bindingsOf, type Offer, type OfferParts, sizeOf } from "./offers.ts";
+import { bindingsOf, type Offer, type OfferParts, octetsOf, sizeOf } from "./offers.ts";
 import type { ServicePort } from "./ports.ts";
 
 export interface OfferedServices {
@@ -74,7 +74,7 @@ function offerOf(
     }),
   };
   const offer = { shown, called: `service ${id}`, place: "", key: `service ${id}`, compose: undefined };
-  const size = { size: sizeOf(parts), portCount: 1, names: parts.names };
+  const size = { size: sizeOf(parts), octets: octetsOf(parts), portCount: 1, names: parts.names };
   return { ...offer, ...size, yieldsHostName: true, bindings: () => bindingsOf(parts) };
 }
 

@@ -1,7 +1,7 @@
 import type { TakeFault } from "./label-values.ts";
 
-/** As many as one push may say of a binding, and the longest string of a TXT record (RFC 1035 §3.3). */
-const most = { entries: 32, bytes: 255 };
+/** As many as one push may say of a binding, the longest string of a TXT record (RFC 1035 §3.3), and what fits one packet (RFC 6763 §6.2). */
+const most = { entries: 32, bytes: 255, together: 1_300 };
 
 /** Reads the `berth.txt.KEY=VALUE` labels among `own`, which is sorted: `KEY=VALUE` each, sorted (RFC 6763 §6). */
 export function txtFrom(own: ReadonlyMap<string, string>, fault: TakeFault): string[] {
@@ -29,5 +29,20 @@ export function txtFrom(own: ReadonlyMap<string, string>, fault: TakeFault): str
       `${texts.size} berth.txt labels, and a container may have ${most.entries}; the others are left out`,
       "too-many",
     );
-  return [...texts.values()].slice(0, most.entries).toSorted();
+  return withinOnePacket([...texts.values()].slice(0, most.entries), fault).toSorted();
+}
+
+function withinOnePacket(texts: readonly string[], fault: TakeFault): string[] {
+  const encoder = new TextEncoder();
+  let octets = 0;
+  const fitting = texts.filter((text) => {
+    octets += encoder.encode(text).length + 1;
+    return octets <= most.together;
+  });
+  if (fitting.length < texts.length)
+    fault(
+      `the berth.txt labels are longer than ${most.together} bytes together; the last ones are left out`,
+      "too-many",
+    );
+  return fitting;
 }
