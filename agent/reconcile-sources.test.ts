@@ -126,16 +126,7 @@ describe("a host without any engine", () => {
   test("a service that is not there by its check is not declared until it is", async () => {
     let fault: string | undefined = "refused";
     stand.probe = async () => fault;
-    const check = {
-      ...{
-        key: "k",
-        container: "db.toml#1",
-        httpPath: undefined,
-        address: "127.0.0.1" as Address,
-        port: 5432,
-      },
-      ...{ intervalMs: 10_000, timeoutMs: 1_000 },
-    };
+    const check = { httpPath: undefined, intervalMs: 10_000, timeoutMs: 1_000 };
     stand.engines = [];
     stand.services.services = [{ ...service, check }];
     stand.start();
@@ -191,6 +182,35 @@ test("an explanation says what a check found wrong", async () => {
   const lines = stand.reconciler.explain("shop")?.join("\n");
   expect(lines).toContain("starting (it answers HTTP 404)");
   expect(lines).toContain("label berth.name=shop");
+});
+
+describe("the first push", () => {
+  const checked = () => stand.engine.put("web", { ...at("32768"), labels: { "berth.check": "tcp" } });
+
+  test("waits for the first answers of checks, lest a restarted agent hide what serves", async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    stand.probe = () => promise;
+    checked();
+    stand.start();
+    await stand.clock.advance(2_000);
+    expect(stand.declared).toBeUndefined();
+    resolve(undefined);
+    await stand.clock.advance(100);
+    expect(stand.declared?.bindings[0]).toMatchObject({ health: "healthy" });
+  });
+
+  test("waits four seconds at most, and later ones not at all", async () => {
+    stand.probe = () => new Promise(() => {});
+    checked();
+    stand.start();
+    await stand.clock.advance(3_500);
+    expect(stand.declared).toBeUndefined();
+    await stand.clock.advance(1_000);
+    expect(stand.declared?.bindings[0]).toMatchObject({ health: "starting" });
+    stand.engine.event(stand.engine.put("db", { ...at("32769"), labels: { "berth.check": "tcp" } }));
+    await stand.clock.advance(500);
+    expect(names()).toEqual(new Set(["web", "db"]));
+  });
 });
 
 test("a container that restarts again and again is declared as a last resort, until it is steady", async () => {

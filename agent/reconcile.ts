@@ -19,6 +19,8 @@ import { wholeSet } from "./whole-set.ts";
 
 /** How long the end of the agent waits for the registry to forget what this process itself relays. */
 const farewellMs = 3_000;
+/** How long the first push of a process waits for the first answers of its checks: a restart must not hide what serves. */
+const firstAnswersMs = 4_000;
 /** The keeper rests 15 s at most, and reads a token and waits for an answer with limits of their own. */
 const leaseBoundMs = 45_000;
 /** Beyond a resync: a list and an inspection may each take their whole time limit of 10 s, and be tried again after as long. */
@@ -78,6 +80,8 @@ export class Reconciler {
   #isLeaving = false;
   #isClosed = false;
   #last: LastDeclared | undefined;
+  /** Until when the first push may wait; undefined once it does not any more. */
+  #answersBy: number | undefined = Number.POSITIVE_INFINITY;
 
   constructor(options: ReconcilerOptions) {
     const { clock, random, log, onProgress } = options;
@@ -134,7 +138,8 @@ export class Reconciler {
       const fault = this.checks.faultOf(key);
       if (fault !== undefined) checkFaults.set(key, fault);
     }
-    const explained = explain({ ...this.#last.input, checkFaults }, this.#options.rules, what);
+    const refusals = new Map(this.keeper.state.refused.map(({ name, message }) => [name, message]));
+    const explained = explain({ ...this.#last.input, checkFaults, refusals }, this.#options.rules, what);
     return explained ?? this.#explainDraining(what);
   }
 
@@ -198,9 +203,19 @@ export class Reconciler {
     const known = site === undefined ? [] : this.engines.flatMap((loop) => loop.known(site) ?? []);
     const nextMs = msToNextChange(known, now, engineGraceMs, this.#startedAt);
     const { declared, steadyAt } = this.#declaredAt(site, known, now);
-    const waitMs = Math.min(nextMs, steadyAt - now);
+    const answersBy = declared === undefined ? undefined : this.#waitForAnswers(now);
+    const waitMs = Math.min(nextMs, steadyAt - now, (answersBy ?? Number.POSITIVE_INFINITY) - now);
     if (Number.isFinite(waitMs)) this.#cancelNext = clock.after(Math.max(0, waitMs), () => this.#offer());
-    this.keeper.offer(declared);
+    this.keeper.offer(answersBy === undefined ? declared : undefined);
+  }
+
+  /** Until when, or undefined when nothing need be waited for. What was declared by the process before stands meanwhile, by its lease. */
+  #waitForAnswers(now: number): number | undefined {
+    if (this.#answersBy === undefined) return undefined;
+    if (this.#answersBy === Number.POSITIVE_INFINITY) this.#answersBy = now + firstAnswersMs;
+    if (now < this.#answersBy && !this.checks.areAnswered) return this.#answersBy;
+    this.#answersBy = undefined;
+    return undefined;
   }
 
   #declaredAt(
@@ -226,7 +241,10 @@ export class Reconciler {
       this.relays.want(outcome.relays);
       this.checks.want(outcome.checks);
     }
-    const problems = [...joined.problems, ...services.problems, ...damped.problems, ...outcome.problems];
+    const problems = [
+      ...[...joined.problems, ...services.problems, ...damped.problems, ...outcome.problems],
+      ...this.checks.problems,
+    ];
     const declared = wholeSet(site, this.#options.rules, outcome.bindings, problemsWithinLimits(problems));
     this.#news.read(declared.problems, outcome.notes);
     this.#last = { declared, input, outcome };

@@ -32,7 +32,7 @@ test.each([
   ["tcp,interval=5", /a time from 1s to 1h/],
   ["tcp,interval=999ms", /a time from 1s to 1h/],
   ["tcp,interval=2h", /a time from 1s to 1h/],
-  ["tcp,timeout=2m", /a time from 100ms to 1m/],
+  ["tcp,timeout=2m", /a time from 100ms to 10s/],
   ["tcp,retries=3", /no option retries; it knows port, interval and timeout/],
 ])("berth.check=%j is a fault and no check", (text, message) => {
   const { check, faults } = read(text);

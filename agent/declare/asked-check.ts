@@ -72,7 +72,7 @@ interface DurationLimits {
 
 export const checkLimits = {
   interval: { least: 1_000, most: 3_600_000, shown: "a time from 1s to 1h, such as 10s" },
-  timeout: { least: 100, most: 60_000, shown: "a time from 100ms to 1m, such as 3s" },
+  timeout: { least: 100, most: 10_000, shown: "a time from 100ms to 10s, such as 3s" },
 };
 
 /** In milliseconds; undefined when it is no duration, or one outside the limits. */

@@ -45,7 +45,7 @@ function declaredLines(
   return [
     ...portLines(placed.container, examined),
     ...relayLines(examined, input),
-    ...nameLines(placed.container, examined, outcome),
+    ...nameLines(placed.container, examined, outcome, input.refusals),
     ...familyLines(examined, rules),
     ...checkLines(placed.container, examined, input),
   ];
@@ -64,13 +64,16 @@ function nameLines(
   container: ContainerFacts,
   { naming, ports }: Examination,
   { bindings }: DeclareOutcome,
+  refusals: DeclareInput["refusals"],
 ): string[] {
   if (ports.ports.length === 0) return ["  no names: none of its ports can be reached"];
   const instance = instanceOf(container);
   const own = bindings.filter((binding) => binding.instance === instance);
   const granted = new Set(own.map(({ name }) => name));
   return naming.names.map((name) => {
-    const is = granted.has(name.name) ? "" : "; it does not get it, see the problems";
+    const refusal = refusals?.get(name.name);
+    const refused = refusal === undefined ? "" : `; the resolver does not grant it: ${refusal}`;
+    const is = granted.has(name.name) ? refused : "; it does not get it, see the problems";
     return `  name ${displayName(name.name)}: ${reasonOf(name, naming.gaveNames)}${is}`;
   });
 }

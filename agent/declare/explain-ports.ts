@@ -1,4 +1,5 @@
 import { formatEndpoint } from "../../shared/address.ts";
+import type { Binding } from "../../shared/binding.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import { type Examination, speaksTls } from "./examine.ts";
 import type { DeclareInput } from "./input.ts";
@@ -13,12 +14,19 @@ export function portLines(container: ContainerFacts, { ports, declaration, healt
     const facts = [
       fixed ? "stays over restarts" : "ephemeral",
       ...(speaksTls(declaration, port) ? ["speaks TLS"] : []),
-      `health ${health?.healthOf(port) ?? "none"}`,
+      healthWords(health?.healthOf(port) ?? "none"),
     ];
     return `  port ${servicePort}/${protocol}${inside} leads to ${where}: ${facts.join(", ")}`;
   });
   const relayed = ports.relays.map(({ protocol, target }) => ({ protocol, containerPort: target.port }));
   return [...open, ...hiddenLines(container, [...ports.ports, ...relayed])];
+}
+
+/** With what the resolver makes of it. */
+export function healthWords(health: Binding["health"]): string {
+  if (health === "starting") return "health starting, so hidden until the first good answer";
+  if (health === "unhealthy") return "health unhealthy, so used only while no other instance serves";
+  return `health ${health}`;
 }
 
 function hiddenLines({ exposed, ports, networkMode }: ContainerFacts, open: readonly PortKey[]): string[] {

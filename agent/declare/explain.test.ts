@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import type { Address } from "../../shared/address.ts";
 import type { Name } from "../../shared/name.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import {
@@ -14,6 +13,7 @@ import {
 import { explain } from "./explain.ts";
 import type { DeclaredService, DeclareInput, DeclareRules } from "./input.ts";
 import { parseSelectors } from "./selectors.ts";
+import { checksOfService } from "./services.ts";
 
 const shop = { project: "shop", service: "web", oneoff: false };
 const web = containerOf("shop_web_1", {
@@ -141,6 +141,22 @@ describe("a container", () => {
   });
 });
 
+test("a name the resolver does not grant is explained as such, for the name and for its container", () => {
+  const refusals = new Map([["web.berth.internal." as Name, "web.berth.internal is held by host attic"]]);
+  const input = inputOf([containerOf("web")], { refusals });
+  const named = explain(input, rulesOf(), "web.berth.internal")?.join("\n");
+  expect(named).toMatch(/^name web\.berth\.internal\n {2}not this host's: .*held by host attic/);
+  expect(explain(input, rulesOf(), "web")?.join("\n")).toMatch(/name web.*does not grant it: .*attic/);
+});
+
+test.each([
+  ["starting", /health starting, so hidden until/],
+  ["unhealthy", /health unhealthy, so used only while no other instance serves/],
+] as const)("%s says what the resolver makes of it", (health, expected) => {
+  const input = inputOf([containerOf("web", { health })]);
+  expect(explain(input, rulesOf(), "web")?.join("\n")).toMatch(expected);
+});
+
 describe("a name", () => {
   const db = containerOf("db");
   const taker = containerOf("zz", { labels: { "berth.name": "db" } });
@@ -167,15 +183,7 @@ describe("a name", () => {
   });
 
   test("that a service of a file has, or would have once its check is healthy, leads to that", () => {
-    const check = {
-      key: "k",
-      container: "db.toml#1",
-      httpPath: undefined,
-      address: "127.0.0.1" as Address,
-      port: 5432,
-      intervalMs: 10_000,
-      timeoutMs: 3_000,
-    };
+    const check = { httpPath: undefined, intervalMs: 10_000, timeoutMs: 3_000 };
     const service: DeclaredService = {
       ...{
         id: "db.toml#1",
@@ -192,10 +200,14 @@ describe("a name", () => {
       /^service db\.toml#1, declared in a file\n {2}name db\.lab\.berth\.internal\n {2}port 5432\/tcp leads to 10\.0\.0\.5:5432/,
     );
     expect(hidden).toMatch(
-      /TCP connect to 127\.0\.0\.1:5432 every 10 s: not made yet, so it is not declared$/,
+      /TCP connect to 10\.0\.0\.5:5432 every 10 s: not made yet, so it is not declared there$/m,
     );
-    const shown = textOf("db.toml#1", [web], { services: [service], checks: new Map([["k", "healthy"]]) });
-    expect(shown).toMatch(/: healthy$/);
+    const key = checksOfService(service, inputOf([]).site)[0]?.key ?? "";
+    const shown = textOf("db.toml#1", [web], { services: [service], checks: new Map([[key, "healthy"]]) });
+    expect(shown).toMatch(/connect to 10\.0\.0\.5:5432 every 10 s: healthy$/m);
+    expect(shown).toMatch(
+      /connect to \[fd00::5\]:5432 every 10 s: not made yet, so it is not declared there$/,
+    );
   });
 
   test("that a family would give a single port leads to its container", () => {

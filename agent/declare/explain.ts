@@ -4,6 +4,7 @@ import { displayName, isInZone, type Name, nameBelow, parentOf, parseName } from
 import type { ContainerFacts } from "../engine/facts.ts";
 import { declare, inOrder } from "./declare.ts";
 import { explainContainer } from "./explain-container.ts";
+import { healthWords } from "./explain-ports.ts";
 import { explainService, servicesCalled } from "./explain-service.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
 import { instanceOf } from "./instance.ts";
@@ -28,7 +29,7 @@ export function explain(input: DeclareInput, rules: DeclareRules, what: string):
   const services = servicesCalled(input, what.trim(), zoneName(what.trim(), rules.zone));
   const containers = called.length > 0 ? called : concernedBy(input, rules, what, named);
   if (containers.length === 0 && named.length === 0 && services.length === 0) return undefined;
-  const lines = explainNames(named, outcome);
+  const lines = explainNames(named, outcome, input.refusals);
   lines.push(
     ...containers
       .slice(0, mostContainers)
@@ -110,14 +111,23 @@ function zoneName(what: string, zone: Name): Name | undefined {
   }
 }
 
-function explainNames(bindings: readonly Binding[], { problems }: DeclareOutcome): string[] {
+function explainNames(
+  bindings: readonly Binding[],
+  { problems }: DeclareOutcome,
+  refusals: DeclareInput["refusals"],
+): string[] {
   const lines: string[] = [];
   for (const [name, own] of Map.groupBy(bindings, (binding) => binding.name)) {
     const shown = displayName(name);
     lines.push(`name ${shown}`);
+    const refusal = refusals?.get(name);
+    if (refusal !== undefined)
+      lines.push(`  not this host's: the resolver does not grant it, because ${refusal}`);
     for (const { rule, container, servicePort, protocol, addresses, port, health } of own) {
       const where = addresses.map((address) => formatEndpoint({ address, port })).join(", ");
-      lines.push(`  ${servicePort}/${protocol} of ${container} (by ${rule}) at ${where}, health ${health}`);
+      lines.push(
+        `  ${servicePort}/${protocol} of ${container} (by ${rule}) at ${where}, ${healthWords(health)}`,
+      );
     }
     const lost = `${shown} belongs`;
     const losers = problems.filter(

@@ -18,6 +18,8 @@ export interface DeclareInput {
   checks: ReadonlyMap<string, CheckState>;
   /** What those found wrong last, for explanations only. */
   checkFaults?: ReadonlyMap<string, string>;
+  /** Names the registry does not grant, with its reason, for explanations only. */
+  refusals?: ReadonlyMap<Name, string>;
   /** Ids of containers that come and go, or change their health, too often to be relied on. */
   flapping: ReadonlySet<string>;
 }
@@ -90,7 +92,10 @@ export interface WantedCheck {
 
 export type CheckState = Exclude<Binding["health"], "none">;
 
-/** A service that was declared in a file, with what its check says already taken into account by whoever reads `checks`. */
+/** What a declared service is asked at each address it is to be declared at. */
+export type ServiceCheck = Pick<WantedCheck, "httpPath" | "intervalMs" | "timeoutMs">;
+
+/** A service that was declared in a file. */
 export interface DeclaredService {
   /** Unique on this host, and the same while the service stays: `db.toml#1`. */
   id: string;
@@ -100,7 +105,8 @@ export interface DeclaredService {
   port: number;
   /** Where on this host it is open; undefined: on all advertised addresses. */
   addresses: readonly Address[] | undefined;
-  check: WantedCheck | undefined;
+  /** undefined: declared as long as its file says so. */
+  check: ServiceCheck | undefined;
   tls: boolean;
   txt: readonly string[];
   priority: number;

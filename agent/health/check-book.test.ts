@@ -44,7 +44,7 @@ it("probes a new check at once, then at every interval", async () => {
   expect(changes).toBe(1);
 });
 
-it("says starting before the first answer, and unhealthy with its reason after thirty failures, one a second", async () => {
+it("says starting before the first answer, and a problem with its reason after thirty failures, one a second", async () => {
   found.set("web", "it refuses");
   book.want([check("web")]);
   expect(book.states().get("web")).toBe("starting");
@@ -52,13 +52,27 @@ it("says starting before the first answer, and unhealthy with its reason after t
   await clock.advance(28_500);
   expect(book.states().get("web")).toBe("starting");
   expect(book.faultOf("web")).toBe("it refuses");
+  expect(book.problems).toEqual([]);
   await clock.advance(1_000);
-  expect(book.states().get("web")).toBe("unhealthy");
+  expect(book.states().get("web")).toBe("starting");
+  expect(book.problems).toEqual([expect.objectContaining({ container: "web", code: "check-fails" })]);
   found.set("web", undefined);
   await clock.advance(10_000);
   expect(book.states().get("web")).toBe("healthy");
   expect(book.faultOf("web")).toBeUndefined();
-  expect(changes).toBe(2);
+  expect(book.problems).toEqual([]);
+  // Its first answer, that it is overdue, and its recovery.
+  expect(changes).toBe(3);
+});
+
+it("says when every check has had an answer", async () => {
+  found.set("web", "it refuses");
+  book.want([check("web"), check("db")]);
+  await clock.advance(100);
+  expect(book.areAnswered).toBe(false);
+  probes[1]?.end();
+  await clock.advance(100);
+  expect(book.areAnswered).toBe(true);
 });
 
 it("leaves a check that is still wanted alone", async () => {
@@ -83,19 +97,33 @@ it("ends a check that is wanted no more, with the probe under way, whose answer 
   expect(changes).toBe(0);
 });
 
-it("runs at most 32 probes at once, and the others as places come free", async () => {
+it("runs at most 64 probes at once, and the others as places come free", async () => {
   const checks = Array.from({ length: 100 }, (_, index) => check(`c${index}`));
   book.want(checks);
   await clock.advance(0);
-  expect(probes).toHaveLength(32);
+  expect(probes).toHaveLength(64);
   probes[5]?.end();
   await clock.advance(0);
-  expect(probes.map(({ key }) => key)).toEqual(checks.slice(0, 33).map(({ key }) => key));
+  expect(probes.map(({ key }) => key)).toEqual(checks.slice(0, 65).map(({ key }) => key));
   for (let ended = 0; ended < probes.length; ended++) {
     probes[ended]?.end();
     await clock.advance(0);
   }
   expect(probes).toHaveLength(100);
+});
+
+it("has two probes of one container under way, so that it does not hold up the others", async () => {
+  const slow = Array.from({ length: 64 }, (_, index) => ({ ...check(`s${index}`), container: "slow" }));
+  found.set("web", undefined);
+  book.want([...slow, check("web")]);
+  await clock.advance(0);
+  expect(probes.map(({ key }) => key)).toEqual(["s0", "web", "s1"]);
+  expect(book.states().get("web")).toBe("healthy");
+  for (let ended = 0; ended < probes.length; ended++) {
+    probes[ended]?.end();
+    await clock.advance(0);
+  }
+  expect(new Set(probes.map(({ key }) => key)).size).toBe(65);
 });
 
 it("never has two probes of one check under way, however long one takes", async () => {
@@ -107,14 +135,26 @@ it("never has two probes of one check under way, however long one takes", async 
   expect(probes).toHaveLength(2);
 });
 
-it("runs at most 1,000 checks; one more stays starting and says why, until there is room", async () => {
+it("runs at most 1,000 checks; one more counts as healthy and is a problem, until there is room", async () => {
   const checks = Array.from({ length: 1_001 }, (_, index) => check(`c${index}`));
   book.want(checks);
   expect(book.states().size).toBe(1_001);
-  expect(book.states().get("c1000")).toBe("starting");
+  expect(book.states().get("c1000")).toBe("healthy");
+  expect(book.problems).toEqual([expect.objectContaining({ container: "c1000", code: "too-many" })]);
   expect(book.faultOf("c1000")).toContain("at most 1000 checks");
   book.want(checks.slice(1));
   expect(book.faultOf("c1000")).toBeUndefined();
+});
+
+it("gives every container its first check before any container a second one", async () => {
+  const many = Array.from({ length: 1_200 }, (_, index) => ({
+    ...check(`a${index}`),
+    container: `a${index % 10}`,
+  }));
+  book.want([...many, check("web")]);
+  expect(book.faultOf("web")).toBeUndefined();
+  expect(book.faultOf("a0")).toBeUndefined();
+  expect(book.faultOf("a1199")).toContain("at most 1000 checks");
 });
 
 it("takes a probe that breaks for a failed one", async () => {
@@ -126,7 +166,7 @@ it("takes a probe that breaks for a failed one", async () => {
   });
   broken.want([check("web")]);
   await clock.advance(30_000);
-  expect(broken.states().get("web")).toBe("unhealthy");
+  expect(broken.problems).toHaveLength(1);
   expect(broken.faultOf("web")).toContain("out of sockets");
 });
 

@@ -1,7 +1,9 @@
+import type { Problem } from "../../shared/binding.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Clock } from "../clock.ts";
 import type { CheckState, WantedCheck } from "../declare/input.ts";
-import { type CheckHistory, historyAfter, nextProbeMs, unchecked } from "./check-state.ts";
+import { problemOf } from "../problem.ts";
+import { type CheckHistory, historyAfter, isOverdue, nextProbeMs, unchecked } from "./check-state.ts";
 
 /**
  * Looks once whether the check's target serves. Resolves with what is wrong, or with undefined when nothing is, within the check's
@@ -13,7 +15,7 @@ export interface CheckBookOptions {
   clock: Clock;
   /** 0 to 1. */
   random: () => number;
-  /** A check's state has changed. Never called from within `want` or `close`. */
+  /** A check's state has changed, or it had its first answer. Never called from within `want` or `close`. */
   onChange: () => void;
   probe: Probe;
 }
@@ -28,18 +30,22 @@ interface RunningCheck {
 
 const mostChecks = 1_000;
 /** More connects at once would be a burst the host's services notice. */
-const mostProbes = 32;
-const tooMany = `it is not checked: one agent runs at most ${mostChecks} checks`;
+const mostProbes = 64;
+/** So that a container which takes connects and says nothing does not hold up the others' checks. */
+const mostProbesPerContainer = 2;
+const tooMany = `one agent runs at most ${mostChecks} checks, so some of it are not made, and what they would ask counts as healthy`;
+const neverAnswered =
+  "its check has had no good answer since it started, so it stays hidden; berth explain says what the check gets";
 
 /** The agent's own health checks: keeps the wanted ones running, and says what they found. */
 export class CheckBook {
   readonly #options: CheckBookOptions;
   readonly #running = new Map<string, RunningCheck>();
   /** Wanted, but one too many. */
-  readonly #refused = new Set<string>();
+  #refused = new Map<string, WantedCheck>();
   /** Waiting for one of the probes under way to end. */
   readonly #due = new Set<RunningCheck>();
-  #probing = 0;
+  readonly #probing = new Map<string, number>();
   #closed = false;
 
   constructor(options: CheckBookOptions) {
@@ -51,18 +57,36 @@ export class CheckBook {
     if (this.#closed) return;
     const wanted = new Map(checks.map((check) => [check.key, check]));
     for (const [key, running] of this.#running) if (!wanted.has(key)) this.#end(key, running);
-    this.#refused.clear();
-    for (const [key, check] of wanted) {
-      if (this.#running.has(key)) continue;
-      if (this.#running.size < mostChecks) this.#begin(check);
-      else this.#refused.add(key);
+    const shared = sharedOut([...wanted.values()]);
+    const refused = shared.slice(mostChecks);
+    this.#refused = new Map(refused.map((check) => [check.key, check]));
+    for (const { key } of refused) {
+      const running = this.#running.get(key);
+      if (running !== undefined) this.#end(key, running);
     }
+    for (const check of shared.slice(0, mostChecks)) if (!this.#running.has(check.key)) this.#begin(check);
   }
 
-  /** Of every wanted check, by key. One that could not be begun stays `starting`. */
+  /** Whether every check has had an answer, good or not. */
+  get areAnswered(): boolean {
+    return [...this.#running.values()].every(({ history }) => history !== unchecked);
+  }
+
+  /** What people have to mend, in words that do not change from probe to probe. */
+  get problems(): Problem[] {
+    const refused = new Set([...this.#refused.values()].map(({ container }) => container));
+    const overdue = [...this.#running.values()].filter(({ history }) => isOverdue(history));
+    const hidden = new Set(overdue.map(({ check }) => check.container));
+    return [
+      ...[...refused].map((container) => problemOf(container, "too-many", tooMany)),
+      ...[...hidden].map((container) => problemOf(container, "check-fails", neverAnswered)),
+    ];
+  }
+
+  /** Of every wanted check, by key. One too many counts as healthy: nobody knows, and hiding it would help nobody. */
   states(): ReadonlyMap<string, CheckState> {
     const states = new Map<string, CheckState>();
-    for (const key of this.#refused) states.set(key, "starting");
+    for (const key of this.#refused.keys()) states.set(key, "healthy");
     for (const [key, { history }] of this.#running) states.set(key, history.state);
     return states;
   }
@@ -95,19 +119,30 @@ export class CheckBook {
   }
 
   #probeNext(): void {
+    let all = [...this.#probing.values()].reduce((sum, count) => sum + count, 0);
     for (const running of this.#due) {
-      if (this.#probing === mostProbes) return;
+      if (all >= mostProbes) return;
+      const { container } = running.check;
+      const own = this.#probing.get(container) ?? 0;
+      if (own >= mostProbesPerContainer) continue;
       this.#due.delete(running);
-      this.#probing += 1;
+      this.#probing.set(container, own + 1);
+      all += 1;
       void this.#probe(running);
     }
+  }
+
+  #probed({ check: { container } }: RunningCheck): void {
+    const left = (this.#probing.get(container) ?? 1) - 1;
+    if (left === 0) this.#probing.delete(container);
+    else this.#probing.set(container, left);
   }
 
   async #probe(running: RunningCheck): Promise<void> {
     const { clock, random, probe } = this.#options;
     const begun = clock.now();
     const fault = await probeSafely(probe, running);
-    this.#probing -= 1;
+    this.#probed(running);
     if (!running.stop.signal.aborted) {
       this.#note(running, fault);
       const { history, check } = running;
@@ -121,11 +156,24 @@ export class CheckBook {
   }
 
   #note(running: RunningCheck, fault: string | undefined): void {
-    const before = running.history.state;
+    const before = running.history;
     running.fault = fault;
-    running.history = historyAfter(running.history, fault === undefined);
-    if (running.history.state !== before) this.#options.onChange();
+    running.history = historyAfter(before, fault === undefined);
+    const { history } = running;
+    const isNews = before === unchecked || isOverdue(history) !== isOverdue(before);
+    if (isNews || history.state !== before.state) this.#options.onChange();
   }
+}
+
+/** Each container's first check before any container's second: none uses up what all of them may have. */
+function sharedOut(checks: readonly WantedCheck[]): WantedCheck[] {
+  const counts = new Map<string, number>();
+  const ranked = checks.map((check) => {
+    const rank = counts.get(check.container) ?? 0;
+    counts.set(check.container, rank + 1);
+    return { check, rank };
+  });
+  return ranked.toSorted((left, right) => left.rank - right.rank).map(({ check }) => check);
 }
 
 /** A probe that breaks is a failed one: it must neither end the others nor keep its place for ever. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { historyAfter, nextProbeMs, unchecked } from "./check-state.ts";
+import { historyAfter, isOverdue, nextProbeMs, unchecked } from "./check-state.ts";
 
 const steady = historyAfter(unchecked, true);
 
@@ -24,10 +24,20 @@ it("takes one success for healthy, and three failures in a row for unhealthy", (
   ]);
 });
 
-it("says starting until the first success or the thirtieth failure", () => {
+it("says starting until the first success, however late that is", () => {
   expect(statesAfter("---+")).toEqual(["starting", "starting", "starting", "healthy"]);
-  expect(statesAfter("-".repeat(29)).at(-1)).toBe("starting");
-  expect(statesAfter("-".repeat(30)).at(-1)).toBe("unhealthy");
+  expect(statesAfter(`${"-".repeat(100)}+`).slice(-2)).toEqual(["starting", "healthy"]);
+});
+
+it("is overdue after thirty failures, and asked at its own pace from then on", () => {
+  let history = unchecked;
+  for (let probe = 0; probe < 29; probe++) history = historyAfter(history, false);
+  expect(isOverdue(history)).toBe(false);
+  expect(nextProbeMs(history, 10_000, 0, 0.5)).toBeCloseTo(1_000);
+  history = historyAfter(history, false);
+  expect(isOverdue(history)).toBe(true);
+  expect(nextProbeMs(history, 10_000, 0, 0.5)).toBeCloseTo(10_000);
+  expect(isOverdue(historyAfter(history, true))).toBe(false);
 });
 
 it("asks what has only just started each second", () => {
@@ -36,7 +46,7 @@ it("asks what has only just started each second", () => {
 });
 
 it("is healthy again at the first success, however long it was not", () => {
-  expect(statesAfter(`${"-".repeat(40)}+`).slice(-2)).toEqual(["unhealthy", "healthy"]);
+  expect(statesAfter(`+${"-".repeat(40)}+`).slice(-2)).toEqual(["unhealthy", "healthy"]);
 });
 
 it("spreads the interval by a tenth to either side and takes off what the probe took", () => {
