@@ -6,5 +6,7 @@ export function problemOf(container: string, code: string, message: string): Pro
 }
 
 function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
+  // Half a character, cut or given, is no text that every store and terminal takes.
+  const whole = text.toWellFormed();
+  return whole.length <= length ? whole : `${whole.slice(0, length - 3).toWellFormed()}...`;
 }

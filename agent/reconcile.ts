@@ -7,6 +7,8 @@ import type { DeclareInput, DeclareOutcome, DeclareRules } from "./declare/input
 import { problemsWithinLimits } from "./declare/limits.ts";
 import { DeclaredNews } from "./declared-news.ts";
 import { type JoinedEngines, joinEngines, type KnownEngine, msToNextChange } from "./engine/engines.ts";
+import type { ContainerFacts } from "./engine/facts.ts";
+import { LongDraining } from "./engine/long-draining.ts";
 import { EngineLoop, type WatchedEngine } from "./engine-loop.ts";
 import type { CheckBook } from "./health/check-book.ts";
 import { Damping } from "./health/damping.ts";
@@ -74,6 +76,7 @@ export class Reconciler {
   readonly #site: SiteWatch;
   readonly #services: ServiceLoop;
   readonly #damping = new Damping();
+  readonly #longDraining = new LongDraining();
   readonly #news: DeclaredNews;
   #cancelNext = (): void => {};
   #cancelAsked: (() => void) | undefined;
@@ -144,8 +147,9 @@ export class Reconciler {
   }
 
   #explainDraining(what: string): string[] | undefined {
-    const draining = this.engines.flatMap(({ watch }) => watch.view.read?.draining ?? []);
-    const found = draining.find(({ name, id }) => name === what || (what.length > 3 && id.startsWith(what)));
+    const found = this.#draining().find(
+      ({ name, id }) => name === what || (what.length > 3 && id.startsWith(what)),
+    );
     if (found === undefined) return undefined;
     return [`container ${found.name} was told to stop, so nothing of it is declared until it runs anew`];
   }
@@ -243,12 +247,16 @@ export class Reconciler {
     }
     const problems = [
       ...[...joined.problems, ...services.problems, ...damped.problems, ...outcome.problems],
-      ...this.checks.problems,
+      ...[...this.checks.problems, ...this.#longDraining.see(this.#draining(), now)],
     ];
     const declared = wholeSet(site, this.#options.rules, outcome.bindings, problemsWithinLimits(problems));
     this.#news.read(declared.problems, outcome.notes);
     this.#last = { declared, input, outcome };
     return { declared, steadyAt: damped.nextAt };
+  }
+
+  #draining(): ContainerFacts[] {
+    return this.engines.flatMap(({ watch }) => watch.view.read?.draining ?? []);
   }
 
   /** Undefined while nothing may be said. */

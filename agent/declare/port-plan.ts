@@ -40,7 +40,8 @@ function planOf(question: PortQuestion): PortPlan {
   if (owner !== undefined && isLeftBehind(container, owner)) return leftBehind(owner);
   const networkOwner = owner ?? container;
   if (networkOwner.networkMode === "host") return onHost(question, networkOwner);
-  if (container.isSwarmTask && networkOwner.ports.length === 0) return unpublishedTask(networkOwner);
+  if (container.isSwarmTask && networkOwner.ports.length === 0)
+    return unpublishedTask(question, networkOwner);
   const own = new Set(askedPorts(container, declaration).map(displayPort));
   const published =
     owner === undefined ? container.ports : owner.ports.filter((entry) => own.has(displayPort(entry)));
@@ -103,7 +104,11 @@ function leftBehind(owner: ContainerFacts): PortPlan {
 const nothing = { ports: [], relays: [], notes: [] };
 
 /** Swarm's routing mesh publishes a service's ports at the service, on every node: what this engine says of the task has none of them. */
-function unpublishedTask(networkOwner: ContainerFacts): PortPlan {
+function unpublishedTask({ placed, declaration }: PortQuestion, networkOwner: ContainerFacts): PortPlan {
+  const { container } = placed;
+  const isWanted = container.exposed.length > 0 || declaration.names !== undefined;
+  // Many tasks only work for others, and nobody has anything to mend about them.
+  if (!isWanted) return { ...nothing, faults: [], networkOwner };
   const message =
     "it is a task of a Swarm service whose ports this engine does not publish itself; publish them with mode=host (--publish mode=host,target=80), so that each task has a port of its own";
   return { ...nothing, faults: [{ code: "swarm-task", message }], networkOwner };
