@@ -182,3 +182,10 @@ test("a container that flaps is declared unhealthy, whatever it says of itself",
   const container = web({ "berth.health": "ignore" }, { health: "healthy" });
   expect(healths(container, {}, { flapping: new Set([container.id]) })).toEqual(all("unhealthy"));
 });
+
+test("a berth.network the container is not in is a problem of one that is checked", () => {
+  const { problems } = declared(web({ "berth.check": "tcp", "berth.network": "nosuch" }));
+  expect(problems.map(({ code, message }) => `${code} ${message}`)).toEqual([
+    expect.stringMatching(/^bad-label berth\.network=nosuch: .*its networks: shop/),
+  ]);
+});

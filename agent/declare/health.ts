@@ -102,10 +102,14 @@ function wantedCheck(
 ): WantedCheck | undefined {
   const { container, engine, isNear } = placed;
   const { port = 0, httpPath, intervalMs, timeoutMs } = check;
-  const near =
+  const dial =
     isNear && networkOwner.networkMode !== "host"
-      ? dialAddressOf(networkOwner, declaration.network).address
+      ? dialAddressOf(networkOwner, declaration.network)
       : undefined;
+  const near = dial?.address;
+  const fault = declaration.network === undefined ? undefined : dial?.fault;
+  if (fault !== undefined && !plan.faults.some(({ message }) => message === fault))
+    plan.faults.push({ code: "bad-label", message: fault });
   const target = near === undefined ? openAt(port, placed, networkOwner, ports) : { address: near, port };
   if (target === undefined) {
     const message = `port ${port} cannot be checked: this machine does not reach the container's own addresses, and the port is not published`;
