@@ -227,6 +227,20 @@ test("a container that restarts again and again is declared as a last resort, un
   expect(stand.declared?.bindings[0]).toMatchObject({ port: 32775, health: "none" });
 });
 
+test("a container whose check fails and succeeds again and again is a last resort as well", async () => {
+  let fault: string | undefined;
+  stand.probe = async () => fault;
+  const labels = { "berth.check": "tcp,interval=1s" };
+  stand.engine.put("web", { ...at("32768"), labels });
+  stand.start();
+  await stand.clock.advance(5_000);
+  for (let time = 0; time < 8; time++) {
+    fault = fault === undefined ? "refused" : undefined;
+    await stand.clock.advance(4_000);
+  }
+  expect(problems()).toEqual(["flapping"]);
+});
+
 describe("a resolver", () => {
   test("that is away for a day is asked in peace, and has everything within ten seconds of its return", async () => {
     stand.engine.put("web", at("32768"));

@@ -11,6 +11,7 @@ import type { ContainerFacts } from "./engine/facts.ts";
 import { LongDraining } from "./engine/long-draining.ts";
 import { EngineLoop, type WatchedEngine } from "./engine-loop.ts";
 import type { CheckBook } from "./health/check-book.ts";
+import { checkedHealthOf } from "./health/checked-health.ts";
 import { Damping } from "./health/damping.ts";
 import { LeaseKeeper, type LeaseKeeperOptions } from "./lease/lease-keeper.ts";
 import type { RelayBook } from "./relay/relay-book.ts";
@@ -231,7 +232,8 @@ export class Reconciler {
     const joined = this.#joined(known, now);
     if (site === undefined || services === undefined || joined === undefined)
       return { declared: undefined, steadyAt: Number.POSITIVE_INFINITY };
-    const damped = this.#damping.see(joined.containers, now);
+    const checkedHealth = checkedHealthOf(this.#last?.outcome.checks ?? [], this.checks.states());
+    const damped = this.#damping.see(joined.containers, now, checkedHealth);
     const input: DeclareInput = {
       containers: joined.containers,
       services: services.services,

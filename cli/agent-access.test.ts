@@ -87,12 +87,24 @@ test("an agent that stands still is not waited for longer than 10 s", { timeout:
   );
 });
 
+test("a connection that is ended before its answer is an agent's that is busy", async () => {
+  const server = createTcpServer((socket) => socket.once("data", () => socket.destroy()));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  closing.push(() => new Promise((resolve) => server.close(resolve)));
+  const at = { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+  await expect(askAgent(at, "/")).rejects.toMatchObject({
+    code: "agent-busy",
+    retryable: true,
+    message: expect.stringMatching(/^what listens at 127\.0\.0\.1:\d+ is busy: .*; try again$/),
+  });
+});
+
 test("a reply that breaks off is no reply", async () => {
   const at = await listening((_, response) => {
     response.writeHead(200, { server: serverName, "content-length": 100 });
     response.write("half", () => response.destroy());
   });
-  await expect(askAgent(at, "/")).rejects.toMatchObject({ code: "no-agent" });
+  await expect(askAgent(at, "/")).rejects.toMatchObject({ code: "agent-busy" });
 });
 
 test.each(["", "{", "[]", '{"count":"1"}'])(

@@ -18,7 +18,7 @@ const replyMs = 10_000;
 
 /**
  * What the agent whose status is at `at` says to GET `path`. Throws a BerthError: `no-agent` where nothing answers, `not-an-agent` where
- * something else does. Not by fetch, which refuses some ports.
+ * something else does, `agent-busy` where a connection is ended before its answer. Not by fetch, which refuses some ports.
  */
 export async function askAgent(at: ListenAddress, path: string): Promise<AgentReply> {
   const address = reachable(at.host);
@@ -79,8 +79,13 @@ function strangerAt(where: string): BerthError {
 }
 
 function noAgentAt(where: string, cause: unknown, isLate: boolean): BerthError {
-  const isRefused = cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
-  const reason = isRefused ? "" : ` (${describeFault(cause)})`;
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  // An agent that others ask too much ends the oldest of its connections.
+  if (code === "ECONNRESET" && !isLate) {
+    const message = `what listens at ${where} is busy: it ended the connection before an answer (${describeFault(cause)}); try again`;
+    return new BerthError("agent-busy", message, { who: where, retryable: true });
+  }
+  const reason = code === "ECONNREFUSED" ? "" : ` (${describeFault(cause)})`;
   const fault = isLate
     ? `the agent at ${where} does not answer within ${replyMs / 1000} s`
     : `no agent answers at ${where}${reason}`;

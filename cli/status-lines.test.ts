@@ -29,13 +29,21 @@ describe("the status for people", () => {
     expect(lines).toMatch(/^docker +DOWN .*unix:\/\/\/run\/docker\.sock: no reply within 10 s$/m);
   });
 
+  test.each<[string[], string]>([
+    [[], "NONE yet, and FAILING to tell them (no route)"],
+    [["10.0.0.5"], "10.0.0.5, and FAILING to tell them (no route)"],
+  ])("says why the host does not know its addresses, known before: %j", (addresses, shown) => {
+    const lines = statusLines(statusWith({ addresses, addressFault: "no route" }));
+    expect(lines).toContain(`addresses  ${shown}`);
+  });
+
   test("of an agent that has just started claims nothing", () => {
     const { lastReadAgo, version, ...engine } = engineWith({ up: false, kind: "" });
     const { lease, leaseRemaining, lastSyncAgo, ...resolver } = resolverWith({ up: false });
     const given = { engines: [engine], resolver, hostLabel: { declared: "nas" }, addresses: [] };
     const lines = statusLines(statusWith(given)).join("\n");
     expect(lines).toContain("nas (not granted yet)");
-    expect(lines).toContain("addresses  none known yet");
+    expect(lines).toContain("addresses  NONE yet");
     expect(lines).toContain("lease      NONE yet");
     expect(lines).toMatch(/^docker +DOWN +unknown +4 +0 +never/m);
   });

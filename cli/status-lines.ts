@@ -22,11 +22,11 @@ function shownHost({ hostLabel: { declared, granted } }: AgentStatus): string {
 }
 
 function hostRows(status: AgentStatus): string[][] {
-  const { version, uptime, hostId, addresses, resolver, problems } = status;
+  const { version, uptime, hostId, resolver, problems } = status;
   return [
     ["id", hostId],
     ["agent", `berth ${version}, up ${shownAge(uptime)}`],
-    ["addresses", addresses.length === 0 ? "none known yet" : addresses.join(", ")],
+    ["addresses", shownAddresses(status)],
     ["resolver", `${resolver.url}: ${shownResolver(resolver)}`],
     ["lease", shownLease(resolver)],
     [
@@ -38,6 +38,11 @@ function hostRows(status: AgentStatus): string[][] {
       ].join(", "),
     ],
   ];
+}
+
+function shownAddresses({ addresses, addressFault }: AgentStatus): string {
+  const known = addresses.length === 0 ? "NONE yet" : addresses.join(", ");
+  return addressFault === undefined ? known : `${known}, and FAILING to tell them (${addressFault})`;
 }
 
 function shownResolver({ up, fault, pushes, renewals }: AgentStatus["resolver"]): string {

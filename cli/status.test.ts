@@ -62,6 +62,16 @@ describe("berth status", () => {
       /^berth: the lease at https:\/\/resolver\.example has lapsed: refused\n$/,
     ],
     [
+      "the host does not know its addresses",
+      { addressFault: "no route" },
+      /^berth: this host's addresses cannot be told: no route\n$/,
+    ],
+    [
+      "nothing is at any address yet",
+      { addresses: [] },
+      /^berth: nothing is declared at any address of this/,
+    ],
+    [
       "there is no lease yet",
       { resolver: { ...resolverWith(), leaseRemaining: undefined } },
       /granted no lease yet\n$/,

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
@@ -31,6 +31,36 @@ const withoutUnused: Plugin = {
     // zod has its messages in fifty languages; berth's are its own.
     build.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
       contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
+
+/**
+ * What the agent imports and makes no use of, by file: its every module is memory on every host. Of dockerode it calls the connection
+ * alone, which prints for nobody; its link to the resolver compresses nothing and serves nobody.
+ */
+const instead: [RegExp, string][] = [
+  [
+    /\/dockerode\/lib\/docker\.js$/,
+    'const Modem = require("docker-modem"); module.exports = function Docker(options) { this.modem = new Modem(options); };',
+  ],
+  [/\/debug\/src\/index\.js$/, "module.exports = () => () => {};"],
+  [/\/ws\/lib\/permessage-deflate\.js$/, 'module.exports = { extensionName: "permessage-deflate" };'],
+  [/\/ws\/lib\/(websocket-server|stream)\.js$/, "module.exports = {};"],
+];
+
+const forAgent: Plugin = {
+  name: "for the agent",
+  setup(build) {
+    for (const [filter, contents] of instead) {
+      build.onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }));
+    }
+    // The copy of Node's own streams that serves older Nodes.
+    build.onResolve({ filter: /^readable-stream$/ }, () => ({ path: "node:stream", external: true }));
+    // Through the namespace that zod calls `z`, esbuild cannot see which half of zod is used.
+    build.onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace('import { z } from "zod"', 'import * as z from "zod"'),
+      loader: "ts",
     }));
   },
 };
@@ -67,6 +97,7 @@ export async function bundlePrograms(outdir: string): Promise<Bundled[]> {
     ...common,
     outdir,
     entryPoints: { agent: entries.agent },
+    plugins: [withoutUnused, forAgent],
     // An ES module that imports node:http has all its members made at once, fetch's machinery among them: 5 MiB more.
     format: "cjs",
     outExtension: { ".js": ".cjs" },

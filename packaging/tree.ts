@@ -20,10 +20,18 @@ export const programs = {
   berth: ["--max-semi-space-size=8", `/${libraryDir}/bin/berth.js`],
 };
 
-// Each of the C library's arenas keeps what was freed in it for itself.
+/**
+ * Has the C library give memory back. Each of its arenas keeps what was freed in it for itself; and for every piece from 128 KiB on that is
+ * freed it raises the size from which pieces are apart and go back at once, unless that is set: here to those 128 KiB, which is 2 MiB less
+ * with 200 containers. Less would cost the relays, whose reads take 64 KiB each, half their speed.
+ */
+export const agentEnvironment = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072" };
+
+const assignments = Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`);
+
 const start = `#!/bin/sh
 if [ "$1" = agent ]; then
-  export MALLOC_ARENA_MAX=1
+  export ${assignments.join(" ")}
   set -- ${programs.agent.join(" ")} "$@"
 else
   set -- ${programs.berth.join(" ")} "$@"

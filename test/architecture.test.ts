@@ -40,7 +40,7 @@ const edges: Record<Room, RegExp> = {
   resolver:
     /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
   agent:
-    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|ssh-connection)|lease\/link|status\/status-server|health\/probe|relay\/(relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
+    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
   "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup|token-file)\.ts$/,
   cli: /^cli\//,
 };

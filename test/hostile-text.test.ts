@@ -93,6 +93,7 @@ test("no container name, label or engine message starts a line, commands a termi
       source: { status: () => status, explain: explained },
       log: new RecordedLog(),
       isOpenToOthers: false,
+      mayExplain: () => true,
     };
     const page = (target: string) =>
       replyTo({ method: "GET", target, host: "localhost", hasBody: false }, means);

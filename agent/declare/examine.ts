@@ -37,6 +37,7 @@ export interface Examination {
 export function examine(placed: PlacedContainer, rules: DeclareRules, around: Surroundings): Examination {
   const { container } = placed;
   const { declaration, faults } = declarationFromLabels(container.labels, rules.zone);
+  if (container.unread !== undefined) faults.unshift({ code: "too-long", message: container.unread });
   const left = leftOutBy(container, declaration, rules);
   if (left !== undefined) {
     const own = left.isOwn ? faults : [];

@@ -29,15 +29,15 @@ export function explain(input: DeclareInput, rules: DeclareRules, what: string):
   const services = servicesCalled(input, what.trim(), zoneName(what.trim(), rules.zone));
   const containers = called.length > 0 ? called : concernedBy(input, rules, what, named);
   if (containers.length === 0 && named.length === 0 && services.length === 0) return undefined;
-  const lines = explainNames(named, outcome, input.refusals);
-  lines.push(
-    ...containers
-      .slice(0, mostContainers)
-      .flatMap((placed) => explainContainer(placed, input, rules, outcome)),
-  );
-  const others = containers.length - mostContainers;
-  if (others > 0) lines.push(`${others} more containers are called that; give more of the id`);
-  lines.push(...services.flatMap((service) => explainService(service, input)));
+  const shown = containers.slice(0, mostContainers);
+  const others = containers.length - shown.length;
+  // No push(...lines): a container's ports alone can be more lines than a call takes arguments.
+  const lines = [
+    ...explainNames(named, outcome, input.refusals),
+    ...shown.flatMap((placed) => explainContainer(placed, input, rules, outcome)),
+    ...(others > 0 ? [`${others} more containers are called that; give more of the id`] : []),
+    ...services.flatMap((service) => explainService(service, input)),
+  ];
   return lines.slice(0, mostLines).map(cleanLine);
 }
 

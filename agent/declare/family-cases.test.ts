@@ -192,6 +192,21 @@ const cases: FamilyCase[] = [
   },
   {
     family: "traefik",
+    desc: "no name of a pattern with groups, which hides no other matcher",
+    labels: host("HostRegexp(`^(a|b)$`) || Host(`c`)"),
+    names: ["c"],
+    notes: /^traefik http router a: HostRegexp gives no name$/,
+  },
+  {
+    family: "traefik",
+    desc: "brackets where none belong, and none where one does",
+    labels: host("Host(`a(b)`) || Host(`c`) || !Host(`d(`) || HostHeader(`e`"),
+    names: ["c"],
+    notes:
+      /^traefik http router a: Host has no .* inside\ntraefik http router a: HostHeader has no closing bracket/,
+  },
+  {
+    family: "traefik",
     desc: "keys of any case",
     labels: { "Traefik.HTTP.Routers.A.Rule": "Host(`a`)" },
     names: ["a"],

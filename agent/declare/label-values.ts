@@ -43,7 +43,8 @@ export function wordsOf(text: string): string[] {
 /** `10s`, `500ms`, `1m30s`: in milliseconds, or undefined. */
 export function durationFrom(text: string): number | undefined {
   const word = text.trim().toLowerCase();
-  if (!/^(\d{1,9}(\.\d{1,9})?(ms|s|m|h))+$/.test(word)) return undefined;
+  // A pattern that repeats a group keeps a step back for each time, and runs out of room on a text without end.
+  if (word.length > 64 || !/^(\d{1,9}(\.\d{1,9})?(ms|s|m|h))+$/.test(word)) return undefined;
   const perUnit: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
   const parts = [...word.matchAll(/([\d.]+)(ms|s|m|h)/g)];
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (perUnit[unit ?? ""] ?? 0), 0);

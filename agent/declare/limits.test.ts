@@ -111,6 +111,13 @@ describe("bindings", () => {
 });
 
 describe("problems", () => {
+  test("labels that are too long to be read are one problem of their container, which stays", () => {
+    const unread = "label berth.name is not read: it is too long";
+    const { containers, problems } = declaredOf([containerOf("web", { unread })]);
+    expect(containers).toEqual(new Set(["web"]));
+    expect(problems).toEqual([{ container: "web", code: "too-long", message: unread }]);
+  });
+
   const problemsOf = (container: string, count: number): Problem[] =>
     Array.from({ length: count }, (_, index) => problemOf(container, "bad-label", `fault ${index + 1000}`));
 

@@ -56,10 +56,9 @@ export function readingsOf(
 
 /** A port that is not there would keep any other from standing in for 80. */
 function withRealHttp(reading: FamilyReading, ports: readonly ServicePort[]): FamilyReading {
-  const isThere = (http: number) =>
-    ports.some((port) => port.protocol === "tcp" && port.servicePort === http);
+  const there = new Set(ports.flatMap((port) => (port.protocol === "tcp" ? [port.servicePort] : [])));
   const missing = new Set(
-    reading.names.flatMap(({ http }) => (http === undefined || isThere(http) ? [] : [http])),
+    reading.names.flatMap(({ http }) => (http === undefined || there.has(http) ? [] : [http])),
   );
   if (missing.size === 0) return reading;
   const names = reading.names.map((name) =>

@@ -21,6 +21,7 @@ export function settingsOf({ labels, env }: Pick<ContainerFacts, "labels" | "env
     const match = /^SERVICE_(?:(\d{1,5})_)?([A-Za-z].*)$/.exec(key);
     if (match === null || text === "") continue;
     const [, port, rest = ""] = match;
+    if (!isRead(rest)) continue;
     const settings = port === undefined ? general : (byPort.get(Number(port)) ?? Object.create(null));
     settings[rest.toLowerCase()] = text;
     if (port !== undefined) byPort.set(Number(port), settings);
@@ -28,6 +29,11 @@ export function settingsOf({ labels, env }: Pick<ContainerFacts, "labels" | "env
   const own = (port: number): Settings => byPort.get(port) ?? none;
   const isEmpty = byPort.size === 0 && Object.keys(general).length === 0;
   return { isEmpty, general, own, of: (port) => ({ ...general, ...own(port) }) };
+}
+
+/** Names, switches and checks, those included that berth does not make. Others would be carried along for each of a container's ports. */
+function isRead(key: string): boolean {
+  return /^(NAME|IGNORE|CHECK_(HTTPS?|TCP|INTERVAL|TIMEOUT|GRPC|SCRIPT|CMD|TTL))$/i.test(key);
 }
 
 const none: Settings = Object.freeze({});

@@ -28,18 +28,24 @@ function read(subject: FamilySubject): FamilyReading {
   const ports = [...new Set(subject.ports.map(({ containerPort }) => containerPort))].toSorted(
     (a, b) => a - b,
   );
-  const shown = ports.filter((port) => !settings.of(port).ignore);
-  const notes = ports.filter((port) => !shown.includes(port)).map((port) => `SERVICE_${port}_IGNORE is set`);
-  const names = new Map<Name, FamilyName>();
+  const hidden = new Set(ports.filter((port) => settings.own(port).ignore));
+  const shown = ports.filter((port) => !hidden.has(port));
+  const notes = [...hidden].map((port) => `SERVICE_${port}_IGNORE is set`);
+  const names = new Map<Name, Set<number>>();
   const add = (text: string, from: string, of: readonly number[]): void => {
     const { name, note } = relativeName(text, subject.zone);
-    if (name === undefined) notes.push(`${from}: ${text} ${note}`);
-    else
-      names.set(name, { name, ports: new Set([...(names.get(name)?.ports ?? []), ...of]), http: undefined });
+    if (name === undefined) {
+      notes.push(`${from}: ${text} ${note}`);
+      return;
+    }
+    const known = names.get(name) ?? new Set();
+    for (const port of of) known.add(port);
+    names.set(name, known);
   };
   addNames(settings, shown, ports.length > 1, add);
   const checks = registratorChecks(settings, subject.ports, notes);
-  return { ignored: undefined, names: [...names.values()], checks, notes };
+  const named = [...names].map(([name, of]): FamilyName => ({ name, ports: of, http: undefined }));
+  return { ignored: undefined, names: named, checks, notes };
 }
 
 function addNames(

@@ -1,7 +1,8 @@
-import type { Address } from "../../shared/address.ts";
+import { type Address, formatEndpoint } from "../../shared/address.ts";
 import type { Problem } from "../../shared/binding.ts";
 import { labelsOf } from "../../shared/name.ts";
 import { problemOf } from "../problem.ts";
+import type { SiteAddresses } from "../site.ts";
 import type { CheckState, DeclaredService, DeclareInput, DeclareRules, WantedCheck } from "./input.ts";
 import { hostOwnName, type RuledName } from "./names.ts";
 import { bindingsOf, type Offer, type OfferParts, octetsOf, sizeOf } from "./offers.ts";
@@ -15,8 +16,8 @@ export interface OfferedServices {
 }
 
 /**
- * What the services declared in files claim. One with a check is there only while the check says healthy: nobody else vouches for it. Each
- * has its names, and the first label of the first one below the host, where no container has that.
+ * What the services declared in files claim. One with a check is declared at those addresses alone where the check says healthy: nobody
+ * else vouches for it. Each has its names, and the first label of the first one below the host, where no container has that.
  */
 export function offersOfServices(
   { services, site, checks }: Pick<DeclareInput, "services" | "site" | "checks">,
@@ -24,20 +25,50 @@ export function offersOfServices(
 ): OfferedServices {
   const found: OfferedServices = { offers: [], checks: [], problems: [], notes: [] };
   for (const service of services.toSorted((left, right) => (left.id < right.id ? -1 : 1))) {
-    if (service.check !== undefined) found.checks.push(service.check);
-    const state = service.check === undefined ? "none" : checks.get(service.check.key);
-    if (state !== "none" && state !== "healthy") {
-      found.notes.push(`${service.id}: its check has not found it healthy, so it is not declared`);
-      continue;
-    }
     const elsewhere = (service.addresses ?? []).filter((address) => !site.addresses.includes(address));
     if (elsewhere.length > 0) found.problems.push(notAdvertised(service.id, elsewhere, site.addresses));
-    const addresses = (service.addresses ?? site.addresses).filter((address) =>
-      site.addresses.includes(address),
-    );
-    if (addresses.length > 0) found.offers.push(offerOf(service, [...addresses].toSorted(), state, rules));
+    const wanted = checksOfService(service, site);
+    found.checks.push(...wanted);
+    const open = service.check === undefined ? addressesOf(service, site) : healthyIn(wanted, checks, found);
+    const health = service.check === undefined ? "none" : "healthy";
+    if (open.length > 0) found.offers.push(offerOf(service, [...open].toSorted(), health, rules));
   }
   return found;
+}
+
+/**
+ * One check for each address the service is to be declared at: who listens at 127.0.0.1 need not listen there, nor the other way round.
+ * The keys say what is asked of whom and not where the file says it, so that an entry's neighbours may come and go.
+ */
+export function checksOfService(service: DeclaredService, site: SiteAddresses): WantedCheck[] {
+  const { id, names, protocol, port, check } = service;
+  if (check === undefined) return [];
+  const { httpPath, intervalMs, timeoutMs } = check;
+  const asked = `${httpPath ?? "tcp"} ${intervalMs} ${timeoutMs} ${names.toSorted().join(" ")}`;
+  return addressesOf(service, site).map((address) => {
+    const key = `service ${protocol} ${address} ${port} ${asked}`;
+    return { key, container: id, httpPath, address, port, intervalMs, timeoutMs };
+  });
+}
+
+function addressesOf({ addresses }: DeclaredService, site: SiteAddresses): Address[] {
+  return [...new Set(addresses ?? site.addresses)].filter((address) => site.addresses.includes(address));
+}
+
+function healthyIn(
+  wanted: readonly WantedCheck[],
+  states: DeclareInput["checks"],
+  { notes }: OfferedServices,
+): Address[] {
+  const isHealthy = ({ key }: WantedCheck): boolean => states.get(key) === "healthy";
+  for (const check of wanted) {
+    if (isHealthy(check)) continue;
+    const place = formatEndpoint(check);
+    notes.push(
+      `${check.container}: its check has not found it healthy at ${place}, so it is not declared there`,
+    );
+  }
+  return wanted.filter(isHealthy).map(({ address }) => address);
 }
 
 function notAdvertised(id: string, elsewhere: readonly Address[], own: readonly Address[]): Problem {

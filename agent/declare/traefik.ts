@@ -26,14 +26,16 @@ function read(subject: FamilySubject): FamilyReading {
   const nothing = { ignored: undefined, names: [], checks: [], notes: [] };
   if (enable !== undefined && flagFrom(enable) === false)
     return { ...nothing, ignored: "traefik.enable is false" };
+  const lowest = lowestPort(subject);
   const notes: string[] = [];
   const names = new Map<Name, FamilyName>();
   for (const { protocol, id, rule, service } of routers) {
     if (rule === undefined) continue;
     const shown = `traefik ${protocol} router ${id}`;
-    const found = foreignNames(shown, hostsOfRule(rule), subject.zone);
-    notes.push(...found.notes, ...patternsOfRule(rule).map((what) => `${shown}: ${what}`));
-    const http = protocol === "http" ? (portOf(service, servicePorts) ?? lowestPort(subject)) : undefined;
+    const said = hostsOfRule(rule);
+    const found = foreignNames(shown, said.hosts, subject.zone);
+    notes.push(...found.notes, ...said.notes.map((what) => `${shown}: ${what}`));
+    const http = protocol === "http" ? (portOf(service, servicePorts) ?? lowest) : undefined;
     for (const name of found.names) names.set(name, names.get(name) ?? { name, ports: undefined, http });
   }
   return { ignored: undefined, names: [...names.values()], checks: [], notes };
@@ -71,25 +73,34 @@ function portOf(service: string | undefined, servicePorts: ReadonlyMap<string, s
 /** As Traefik chooses when no port is said; a real port 80 needs nobody to stand in for it. */
 function lowestPort({ ports }: FamilySubject): number | undefined {
   const tcp = ports.filter(({ protocol }) => protocol === "tcp").map(({ containerPort }) => containerPort);
-  return tcp.length === 0 || tcp.includes(80) ? undefined : Math.min(...tcp);
+  const lowest = tcp.reduce((least, port) => Math.min(least, port), Number.POSITIVE_INFINITY);
+  return tcp.length === 0 || tcp.includes(80) ? undefined : lowest;
 }
 
-const matcher = /(!\s*)?\b(Host|HostHeader|HostSNI|HostRegexp|HostSNIRegexp)\s*\(([^)]{0,2048})\)/gi;
-
-/** The texts in Host(`a`, `b`) and HostSNI(`a`), in any quotes; what stands behind a "!" is where the router does not serve. */
-function hostsOfRule(rule: string): string[] {
-  return [...rule.slice(0, mostRule).matchAll(matcher)].flatMap(([, not, kind = "", inner = ""]) => {
-    if (not !== undefined || /regexp$/i.test(kind)) return [];
-    const texts = [...inner.matchAll(/[`"']([^`"']*)[`"']/g)].map(([, text = ""]) => text.trim());
-    // HostSNI(`*`) is how Traefik writes a TCP router without names.
-    return texts.filter((text) => text !== "" && !(text === "*" && /^hostsni$/i.test(kind)));
-  });
-}
+/**
+ * A matcher and what stands between its brackets, where no other bracket stands there. Each character is looked at once or twice whatever
+ * the rule says: a text of `Host(Host(Host(` must not hold up the whole agent.
+ */
+const matcher = /(!\s*)?\b(Host|HostHeader|HostSNI|HostRegexp|HostSNIRegexp)\s*\((?:([^()]*)\))?/gi;
 
 /** More is no rule a person wrote. */
 const mostRule = 16_384;
 
-function patternsOfRule(rule: string): string[] {
-  const kinds = [...rule.slice(0, mostRule).matchAll(matcher)].map(([, , kind = ""]) => kind);
-  return [...new Set(kinds.filter((kind) => /regexp$/i.test(kind)))].map((kind) => `${kind} gives no name`);
+/** The texts in Host(`a`, `b`) and HostSNI(`a`), in any quotes; what stands behind a "!" is where the router does not serve. */
+function hostsOfRule(rule: string): { hosts: string[]; notes: string[] } {
+  const hosts: string[] = [];
+  const notes = new Set<string>();
+  for (const [, not, kind = "", inner] of rule.slice(0, mostRule).matchAll(matcher)) {
+    if (/regexp$/i.test(kind)) notes.add(`${kind} gives no name`);
+    else if (not === undefined && inner === undefined)
+      notes.add(`${kind} has no closing bracket, or others inside`);
+    else if (not === undefined) hosts.push(...hostsIn(inner ?? "", kind));
+  }
+  return { hosts, notes: [...notes] };
+}
+
+function hostsIn(inner: string, kind: string): string[] {
+  const texts = [...inner.matchAll(/[`"']([^`"']*)[`"']/g)].map(([, text = ""]) => text.trim());
+  // HostSNI(`*`) is how Traefik writes a TCP router without names.
+  return texts.filter((text) => text !== "" && !(text === "*" && /^hostsni$/i.test(kind)));
 }

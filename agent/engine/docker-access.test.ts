@@ -122,10 +122,36 @@ describe("TCP with TLS", () => {
     });
   });
 
-  test("a folder that lacks a file is said before anything starts", () => {
-    expect(() => engineAt(`tcp://127.0.0.1:${port}?tls=${dir}/absent`)).toThrow(
-      expect.objectContaining({ code: "bad-config", message: expect.stringMatching(/absent\/ca\.pem/) }),
-    );
+  test("a folder that lacks a file is that engine's fault, which names it, until it is there", async () => {
+    const late = join(dir, "late");
+    mkdirSync(late);
+    const engine = engineAt(`tcp://127.0.0.1:${port}?tls=${late}`);
+    for (const file of ["ca.pem", "cert.pem", "key.pem"]) {
+      await expect(engine.list()).rejects.toMatchObject({
+        code: "engine-unreachable",
+        retryable: true,
+        facts: { gone: false },
+        message: expect.stringMatching(`late/${file} cannot be read; tls names the folder of`),
+      });
+      cpSync(join(own, file), join(late, file));
+    }
+    await expectWorks(engine);
+  });
+
+  test("certificates that are changed need no restart, for better or worse", async () => {
+    const changing = join(dir, "changing");
+    cpSync(own, changing, { recursive: true });
+    const engine = engineAt(`tcp://127.0.0.1:${port}?tls=${changing}`);
+    await expectWorks(engine);
+    cpSync(join(foreign, "ca.pem"), join(changing, "ca.pem"));
+    await expect(engine.list()).rejects.toMatchObject({
+      message: expect.stringMatching(/does not trust the other's certificate/),
+    });
+    cpSync(join(own, "ca.pem"), join(changing, "ca.pem"));
+    writeFileSync(join(changing, "key.pem"), "half a k");
+    await expect(engine.list()).rejects.toMatchObject({ code: "engine-unreachable" });
+    cpSync(join(own, "key.pem"), join(changing, "key.pem"));
+    await expectWorks(engine);
   });
 });
 
@@ -158,10 +184,11 @@ describe("ssh", () => {
     await listen(createHttpServer(answer), path);
     fakeSsh(pipe(path));
     await expectWorks(engineAt("ssh://ci@build:2222/run/docker.sock"));
-    expect(calls().length).toBe(2);
-    expect(calls()[0]).toMatch(
-      / -l ci -p 2222 -- build docker -H unix:\/\/\/run\/docker\.sock system dial-stdio$/,
-    );
+    expect(calls().length).toBeGreaterThanOrEqual(2);
+    for (const call of calls())
+      expect(call).toMatch(
+        / -l ci -p 2222 -- build docker -H unix:\/\/\/run\/docker\.sock system dial-stdio$/,
+      );
     await vi.waitFor(() => expect(calls().filter(isAlive)).toEqual([]), { timeout: 10_000 });
   });
 

@@ -1,12 +1,14 @@
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 
 import { z } from "zod";
 
 import { BerthError } from "../../shared/errors.ts";
 import type { ContainerSummary, Engine, EngineAbout, EngineInspect, Watch } from "./engine.ts";
+import { maxAnswer, readAnswer } from "./engine-answer.ts";
 import { EngineCalls, type EngineGet } from "./engine-calls.ts";
 import { brokenStream } from "./engine-faults.ts";
 import { type EngineEvent, eventFromLine, LineSplitter } from "./event-lines.ts";
+import { EventStream } from "./event-stream.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { EngineTarget } from "./target.ts";
 
@@ -15,7 +17,17 @@ export interface EngineLimits {
   callMs: number;
   /** How long the event stream may say nothing before the engine is asked whether it lives. */
   quietMs: number;
+  /** How long an engine whose event stream was cut has to show that it lives on; 300 ms, and by ssh 1 s, which is slow to connect. */
+  resumeMs?: number;
+  /** A stream that is cut sooner than this is not taken up again; 1 s. */
+  calmMs?: number;
 }
+
+const usualResumeMs = 300;
+const sshResumeMs = 1_000;
+const usualCalmMs = 1_000;
+const newestMs = 1_000;
+const listPath = "/containers/json";
 
 const listSchema = z.array(z.looseObject({ Id: z.string().min(1), Names: z.array(z.string()).nullish() }));
 const inspectSchema = z.record(z.string(), z.unknown());
@@ -38,18 +50,24 @@ export class DockerEngine implements Engine {
   readonly #target: EngineTarget;
   readonly #get: EngineGet;
   readonly #calls: EngineCalls;
-  readonly #quietMs: number;
+  readonly #limits: Required<EngineLimits>;
+  /** Undefined until it was asked. */
+  #kind: EngineAbout["kind"] | undefined;
 
-  constructor(target: EngineTarget, get: EngineGet, { callMs, quietMs }: EngineLimits) {
+  constructor(target: EngineTarget, get: EngineGet, limits: EngineLimits) {
     this.where = target.where;
     this.#target = target;
     this.#get = get;
-    this.#calls = new EngineCalls(target, callMs);
-    this.#quietMs = quietMs;
+    this.#calls = new EngineCalls(target, limits.callMs);
+    this.#limits = {
+      resumeMs: target.kind === "ssh" ? sshResumeMs : usualResumeMs,
+      calmMs: usualCalmMs,
+      ...limits,
+    };
   }
 
   async list(): Promise<ContainerSummary[]> {
-    const answer = await this.#ask("/containers/json");
+    const answer = await this.#ask(listPath);
     return this.#read(listSchema, answer, "list of containers").map((entry) => ({
       id: entry.Id,
       name: (entry.Names?.[0] ?? entry.Id.slice(0, 12)).replace(/^\//, ""),
@@ -75,11 +93,11 @@ export class DockerEngine implements Engine {
     const [told, information] = await Promise.all([this.#ask("/version"), this.#ask("/info", refused)]);
     const version = this.#read(versionSchema, told, "version");
     const info = this.#read(infoSchema, information ?? {}, "description of itself");
-    const names = (version.Components ?? []).map(({ Name }) => Name ?? "");
     const isUsers = this.#target.kind === "unix" && /^(?:\/var)?\/run\/user\//.test(this.#target.path);
     const isToldRootless = info.Rootless === true || info.SecurityOptions?.includes("name=rootless") === true;
+    this.#kind = kindOf(version);
     return {
-      kind: names.some((name) => /podman/i.test(name)) ? "podman" : "docker",
+      kind: this.#kind,
       version: version.Version ?? "",
       rootless: isToldRootless || isUsers,
       liveRestore: info.LiveRestoreEnabled === true,
@@ -87,29 +105,36 @@ export class DockerEngine implements Engine {
   }
 
   async watchEvents(onEvent: (event: EngineEvent) => void, onBroken: (fault: Error) => void): Promise<Watch> {
-    const ending = new AbortController();
-    const stream = await this.#openEvents(ending);
-    const quiet = this.#pingWhileQuiet(onEvent);
-    const lines = new LineSplitter((line) => {
-      quiet.restart();
-      const event = eventFromLine(line);
-      if (event.kind !== "nothing") onEvent(event);
+    const look = (): void => onEvent({ kind: "look", id: undefined });
+    const quiet = this.#pingWhileQuiet(look);
+    const events = new EventStream({
+      open: (ending, since) => this.#openEvents(ending, since === undefined ? {} : { since }),
+      onLine: (line) => {
+        quiet.restart();
+        const event = eventFromLine(line);
+        if (event.kind !== "nothing") onEvent(event);
+      },
+      onResumed: () => {
+        quiet.restart();
+        look();
+      },
+      onBroken: (cause) => {
+        quiet.stop();
+        onBroken(brokenStream(this.#target, cause));
+      },
+      isForgetful: () => this.#kind === "docker",
+      resumeMs: this.#limits.resumeMs,
+      calmMs: this.#limits.calmMs,
     });
-    stream.setEncoding("utf8");
-    stream.on("data", (chunk: string) => lines.take(chunk));
-    let cause: unknown;
-    stream.on("error", (fault) => {
-      cause = fault;
-    });
-    // Docker never ends a stream in order: `error` comes first or not at all, `close` always.
-    stream.on("close", () => {
-      quiet.stop();
-      if (!ending.signal.aborted) onBroken(brokenStream(this.#target, cause));
-    });
+    await events.open();
+    quiet.restart();
+    const asking = new AbortController();
+    void this.#offerNewestEvent(events, asking);
     return {
       close: () => {
+        asking.abort();
         quiet.stop();
-        ending.abort();
+        events.close();
       },
     };
   }
@@ -118,35 +143,62 @@ export class DockerEngine implements Engine {
     this.#calls.close();
   }
 
-  async #openEvents(ending: AbortController): Promise<Readable> {
+  async #openEvents(ending: AbortController, query: Readonly<Record<string, string>>): Promise<Readable> {
     const filters = { type: ["container", "network"] };
-    const stream = await this.#calls.run((limit) => {
+    const stream = await this.#calls.run(async (limit) => {
       // The stream outlives the call that opens it, so it has a signal of its own.
       limit.addEventListener("abort", () => ending.abort(limit.reason), { once: true });
-      return this.#get("/events", { filters }, true, ending.signal);
+      const answer = await this.#get("/events", { ...query, filters }, ending.signal);
+      if (answer.statusCode !== 200) await readAnswer(answer, maxAnswer.other);
+      return answer;
     });
-    if (!(stream instanceof Readable)) throw this.#strange("stream of events");
+    if (stream === undefined) throw this.#strange("stream of events");
     if (stream.destroyed) throw brokenStream(this.#target, stream.errored);
     return stream;
   }
 
+  /**
+   * A quiet engine may tell no event for days, but it remembers some, and a cut stream is taken up again from one of them. Believed only
+   * right after the subscription: within so short a time no engine ends, starts and answers anew without breaking the stream first.
+   */
+  async #offerNewestEvent(events: EventStream, ending: AbortController): Promise<void> {
+    const timer = setTimeout(() => ending.abort(), newestMs);
+    let newest = "";
+    const lines = new LineSplitter((line) => {
+      newest = line;
+    });
+    try {
+      this.#kind ??= kindOf(this.#read(versionSchema, await this.#ask("/version"), "version"));
+      // Podman reads them from the system's journal, the whole of it.
+      if (this.#kind !== "docker" || ending.signal.aborted) return;
+      const until = String(Math.floor(Date.now() / 1000));
+      const stream = await this.#openEvents(ending, { since: "1", until });
+      stream.setEncoding("utf8");
+      for await (const chunk of stream) lines.take(String(chunk));
+    } catch {
+      // The next event will do.
+    } finally {
+      clearTimeout(timer);
+      events.offerLandmark(newest);
+    }
+  }
+
   /** A ping that fails is only a hint: the pass it wakes meets the same fault and can say what is wrong. */
-  #pingWhileQuiet(onEvent: (event: EngineEvent) => void): { restart(): void; stop(): void } {
+  #pingWhileQuiet(look: () => void): { restart(): void; stop(): void } {
     let timer: NodeJS.Timeout | undefined;
     let stopped = false;
     const restart = (): void => {
       clearTimeout(timer);
-      if (!stopped) timer = setTimeout(ping, this.#quietMs);
+      if (!stopped) timer = setTimeout(ping, this.#limits.quietMs);
     };
     const ping = async (): Promise<void> => {
       try {
         await this.#ask("/_ping");
       } catch {
-        if (!stopped) onEvent({ kind: "look", id: undefined });
+        if (!stopped) look();
       }
       restart();
     };
-    restart();
     return {
       restart,
       stop: () => {
@@ -157,7 +209,8 @@ export class DockerEngine implements Engine {
   }
 
   #ask(path: string, absent?: readonly number[]): Promise<unknown> {
-    return this.#calls.run((signal) => this.#get(path, {}, false, signal), absent);
+    const most = path === listPath ? maxAnswer.list : maxAnswer.other;
+    return this.#calls.run(async (signal) => readAnswer(await this.#get(path, {}, signal), most), absent);
   }
 
   #read<T>(schema: z.ZodType<T>, answer: unknown, what: string): T {
@@ -170,4 +223,8 @@ export class DockerEngine implements Engine {
     const message = `${this.where} did not answer as a container engine does when asked for a ${what}; check --engine`;
     return new BerthError("engine-fault", message, { who: this.where, retryable: true, cause });
   }
+}
+
+function kindOf({ Components }: z.infer<typeof versionSchema>): EngineAbout["kind"] {
+  return (Components ?? []).some(({ Name }) => /podman/i.test(Name ?? "")) ? "podman" : "docker";
 }

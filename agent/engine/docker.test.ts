@@ -64,6 +64,36 @@ describe("calls", () => {
     await expect(engine.inspect("7f5b")).rejects.toMatchObject({ code: "engine-fault" });
   });
 
+  test.each([
+    ["the list", "[]", 64, () => engine.list()],
+    ["a container", "{}", 8, () => engine.inspect("7f5b")],
+  ])("%s that never ends is a fault, and its reading ends with it", async (_, body, mebibytes, ask) => {
+    let sent = 0;
+    const chunk = Buffer.alloc(1024 * 1024, " ");
+    const { promise: cut, resolve } = Promise.withResolvers<void>();
+    answer = (_request, response) => {
+      response.writeHead(200).write(body);
+      const more = (): void => {
+        sent += 1;
+        if (!response.destroyed) response.write(chunk, () => more());
+      };
+      response.on("close", () => resolve());
+      more();
+    };
+    await expect(ask()).rejects.toMatchObject({
+      code: "engine-fault",
+      retryable: true,
+      message: expect.stringMatching(`longer than ${mebibytes} MiB`),
+    });
+    await cut;
+    expect(sent).toBeLessThan(mebibytes + 16);
+  });
+
+  test("a list of 32 MiB is read", async () => {
+    answer = json([{ Id: "7f5b", Names: ["/web"], Labels: { long: "x".repeat(32 * 1024 * 1024) } }]);
+    expect(await engine.list()).toMatchObject([{ id: "7f5b" }]);
+  });
+
   test("an image that is gone, or may not be looked at, is none", async () => {
     let asked = "";
     answer = (request, response) => {
@@ -196,6 +226,11 @@ describe("events", () => {
       if (request.url?.startsWith("/_ping")) {
         pings += 1;
         response.end("OK");
+        return;
+      }
+      // Which kind it is nobody knows, so no stream of its is taken up again.
+      if (request.url?.startsWith("/version")) {
+        json({ message: "no" }, 404)(request, response);
         return;
       }
       stream = response;

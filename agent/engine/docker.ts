@@ -1,13 +1,11 @@
-import { readFileSync } from "node:fs";
 import { Agent, type AgentOptions, IncomingMessage } from "node:http";
-import { Agent as TlsAgent } from "node:https";
 import { Socket } from "node:net";
-import { join } from "node:path";
 import { inspect } from "node:util";
 
 import Dockerode from "dockerode";
 
 import { BerthError } from "../../shared/errors.ts";
+import { FolderTlsAgent } from "./certificates.ts";
 import { DockerEngine, type EngineLimits } from "./docker-engine.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineGet } from "./engine-calls.ts";
@@ -22,8 +20,7 @@ const quietMs = 15_000;
 const aliveMs = 15_000;
 
 /**
- * The engine at `target`, Docker or whatever speaks its API. Opens nothing until it is asked something. Throws a BerthError `bad-config`
- * when the target's certificates cannot be read.
+ * The engine at `target`, Docker or whatever speaks its API. Opens nothing, and reads no certificates, until it is asked something.
  */
 export function createEngine(target: EngineTarget, limits: EngineLimits = { callMs, quietMs }): Engine {
   return new DockerEngine(target, connectDockerode(target), limits);
@@ -37,30 +34,34 @@ interface DialOptions {
   path: string;
   method: "GET";
   options: Record<string, unknown>;
-  isStream: boolean;
+  isStream: true;
   statusCodes: Record<number, true>;
   abortSignal: AbortSignal;
 }
 
+/** Every answer comes as a stream, so that how much of it is read is up to us: docker-modem would read it to its end, however far that is. */
+const anyStatus = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [100 + index, true as const]));
+
 function connectDockerode(target: EngineTarget): EngineGet {
   const options = { ...noneOfTheEnvironment, ...wayOf(target) };
   const { modem } = newDockerode(options) as unknown as { modem: Modem };
-  return (path, query, isStream, abortSignal) =>
+  return (path, query, abortSignal) =>
     new Promise((resolve, reject) => {
       const asked = {
         method: "GET",
         options: { ...query },
-        isStream,
-        statusCodes: { 200: true },
+        isStream: true,
+        statusCodes: anyStatus,
         abortSignal,
       } as const;
       // A path that ends so is continued with the options.
       const whole = Object.keys(query).length > 0 ? `${path}?` : path;
       modem.dial({ path: whole, ...asked }, (fault, answer) => {
-        if (answer instanceof IncomingMessage && answer.socket instanceof Socket)
-          answer.socket.setKeepAlive(true, aliveMs);
         if (fault) reject(fault);
-        else resolve(answer);
+        else if (answer instanceof IncomingMessage) {
+          if (answer.socket instanceof Socket) answer.socket.setKeepAlive(true, aliveMs);
+          resolve(answer);
+        } else reject(new Error("docker-modem gave no answer"));
       });
     });
 }
@@ -87,10 +88,7 @@ function wayOf(target: EngineTarget): Record<string, unknown> {
   if (target.kind === "ssh") return { host: "ssh", port: 80, agent: unprinted(new SshAgent(target)) };
   const { host, port, tls } = target;
   if (tls === undefined) return { host, port, agent: unprinted(new Agent(onePerCall)) };
-  const certificates = { ca: read(tls, "ca.pem"), cert: read(tls, "cert.pem"), key: read(tls, "key.pem") };
-  // Said aloud, because NODE_TLS_REJECT_UNAUTHORIZED=0 would trust anybody.
-  const agent = new TlsAgent({ ...onePerCall, ...certificates, rejectUnauthorized: true });
-  return { protocol: "https", host, port, agent: unprinted(agent) };
+  return { protocol: "https", host, port, agent: unprinted(new FolderTlsAgent(tls)) };
 }
 
 /** No pooled connections: one that an engine closed would look like a dead engine. */
@@ -111,16 +109,6 @@ class SshAgent extends Agent {
 
   override createConnection(): ReturnType<typeof connectOverSsh> {
     return connectOverSsh(this.#target);
-  }
-}
-
-function read(folder: string, file: string): string {
-  const path = join(folder, file);
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const message = `--engine: ${path} cannot be read; tls names the folder of ca.pem, cert.pem and key.pem, which the agent's user must be able to read`;
-    throw new BerthError("bad-config", message, { who: path, cause });
   }
 }
 

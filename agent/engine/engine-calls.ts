@@ -1,14 +1,16 @@
+import type { Readable } from "node:stream";
+
 import { BerthError } from "../../shared/errors.ts";
+import type { EngineAnswer } from "./engine-answer.ts";
 import { engineFault, silentEngine, statusOf } from "./engine-faults.ts";
 import type { EngineTarget } from "./target.ts";
 
-/** One GET to an engine: its decoded answer, or its stream. Rejects with whatever went wrong. */
+/** One GET to an engine: its answer, of whatever status, as it comes. Rejects with whatever went wrong; `signal` ends it. */
 export type EngineGet = (
   path: string,
   query: Readonly<Record<string, unknown>>,
-  isStream: boolean,
   signal: AbortSignal,
-) => Promise<unknown>;
+) => Promise<Readable & EngineAnswer>;
 
 /** The calls to one engine that are under way: each with a time limit, all ended by `close`. Throws BerthErrors only. */
 export class EngineCalls {
@@ -35,7 +37,7 @@ export class EngineCalls {
     this.#underWay.add(end);
     const timer = setTimeout(() => end(silentEngine(this.#target, this.#limitMs)), this.#limitMs);
     try {
-      // Raced, because docker-modem never settles when an answer breaks off in the middle.
+      // Raced, so that no call outlives its limit, whatever ends it.
       return await Promise.race([ask(limit.signal), ended]);
     } catch (cause) {
       if (absent.includes(statusOf(cause) ?? 0)) return undefined;

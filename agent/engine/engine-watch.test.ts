@@ -235,6 +235,30 @@ describe("a container that is told to stop", () => {
     expect([names(), draining()]).toEqual([["web"], []]);
   });
 
+  test("comes back as a new run at the next resync, when its stop alone was heard and the list says the same", async () => {
+    const id = engine.put("web", { state: { StartedAt: startedAt } });
+    await start();
+    kill(id, "15");
+    await clock.advance(100);
+    engine.putUnlisted("web", { state: { StartedAt: "2026-11-22T10:00:02Z" } });
+    await clock.advance(10_000);
+    expect([names(), draining()]).toEqual([["web"], []]);
+    engine.inspected.length = 0;
+    await clock.advance(30_000);
+    expect(engine.inspected).toEqual([]);
+  });
+
+  test("is not waited for by each list: only a resync looks at it", async () => {
+    const id = engine.put("web", { state: { StartedAt: startedAt } });
+    await start();
+    kill(id, "15");
+    for (let count = 0; count < 5; count++) {
+      engine.event();
+      await clock.advance(1_000);
+    }
+    expect([engine.lists, engine.inspected]).toEqual([5, []]);
+  });
+
   test("an event that is late, when the new run was already seen, says nothing of it", async () => {
     const id = engine.put("web", { state: { StartedAt: startedAt } });
     await start();

@@ -16,8 +16,10 @@ import {
 } from "./engine-view.ts";
 import type { EngineEvent } from "./event-lines.ts";
 import { meaningOf } from "./event-meaning.ts";
-import { Inventory } from "./inventory.ts";
+import { type Hinted, Hints } from "./hints.ts";
+import { Inventory, type ReadOrder } from "./inventory.ts";
 import { Looks } from "./looks.ts";
+import { newestAbout } from "./newest-about.ts";
 import { Pace } from "./pace.ts";
 import { Stops } from "./stops.ts";
 
@@ -70,12 +72,11 @@ export class EngineWatch {
   readonly #stops = new Stops();
   readonly #closing = new AbortController();
   readonly #bell = new Bell();
-  /** For the next pass: what could not be looked at alone. */
-  #hinted = new Set<string>();
-  #readAll = false;
+  /** What could not be looked at alone. */
+  readonly #hints = new Hints();
   #isReading = false;
   #cancelList: (() => void) | undefined;
-  #healthReadAt = -Infinity;
+  #thoroughAt = -Infinity;
   #stream = AbortSignal.abort();
   #view: EngineView;
   #failures = 0;
@@ -113,7 +114,7 @@ export class EngineWatch {
 
   /** Has everything read again, whatever is known. */
   refresh(): void {
-    this.#readAll = true;
+    this.#hints.addAll();
     this.#bell.ring();
   }
 
@@ -137,7 +138,7 @@ export class EngineWatch {
       this.#inventory.forget();
       this.#stream = ended.signal;
       this.#setView(afterReconnect(this.#view, clock.now()));
-      const about = await this.#knownAbout();
+      const about = await newestAbout(engine, this.#view.about);
       if (!this.#closing.signal.aborted) await this.#passes(about, ended.signal);
     } finally {
       end();
@@ -148,21 +149,6 @@ export class EngineWatch {
       this.#cancelList = undefined;
       this.#closing.signal.removeEventListener("abort", end);
     }
-  }
-
-  /** Waited for once: Podman thinks about it for a second or two. Later it is asked again beside the first pass of the engine's new life. */
-  async #knownAbout(): Promise<() => EngineAbout> {
-    const asking = this.#options.engine.about();
-    let about = this.#view.about ?? (await asking);
-    asking.then(
-      (newer) => {
-        about = newer;
-      },
-      () => {
-        // The pass meets the same fault.
-      },
-    );
-    return () => about;
   }
 
   /** Runs passes until `ended`. */
@@ -182,23 +168,20 @@ export class EngineWatch {
 
   async #pass(about: EngineAbout, ended: AbortSignal): Promise<boolean> {
     const { clock, outage, resyncMs, onProgress } = this.#options;
-    const [hinted, all] = [this.#hinted, this.#readAll];
-    this.#hinted = new Set();
-    this.#readAll = false;
+    const hinted = this.#hints.take();
     this.#cancelList?.();
     this.#cancelList = undefined;
     this.#isReading = true;
     const readAt = clock.now();
     this.#reader.isPodman = about.kind === "podman";
-    // Podman's list says nothing of health, and its events can be lost.
-    const health = this.#reader.isPodman && readAt - this.#healthReadAt >= resyncMs;
+    const isThorough = readAt - this.#thoroughAt >= resyncMs;
     try {
-      await this.#inventory.read({ hinted, all, health }, readAt);
+      await this.#inventory.read(this.#order(hinted, isThorough), readAt);
       // What was read before the engine ended says nothing about now.
       if (ended.aborted) return false;
       this.#failures = 0;
       this.#counts.passes += 1;
-      if (health) this.#healthReadAt = readAt;
+      if (isThorough) this.#thoroughAt = readAt;
       outage.end();
       this.#stops.keepOnly(this.#inventory.ids);
       this.#pace.settle();
@@ -207,8 +190,7 @@ export class EngineWatch {
       return true;
     } catch (fault) {
       if (ended.aborted) return false;
-      for (const id of hinted) this.#hinted.add(id);
-      this.#readAll ||= all;
+      this.#hints.giveBack(hinted);
       this.#fail(fault);
       return false;
     } finally {
@@ -216,33 +198,39 @@ export class EngineWatch {
     }
   }
 
+  /** Once in a resync also what the list does not tell, and the events that do can be lost: Podman's health, a new run of what was told to stop. */
+  #order({ ids, all }: Hinted, isThorough: boolean): ReadOrder {
+    const health = isThorough && this.#reader.isPodman;
+    const draining = isThorough ? this.#known().draining.map(({ id }) => id) : [];
+    return { hinted: new Set([...ids, ...draining]), all, health };
+  }
+
   #take(event: EngineEvent): void {
     if (event.kind === "nothing") return;
     this.#counts.events += 1;
     const { id } = event;
-    const isAsked = id !== undefined && (this.#looks.has(id) || this.#hinted.has(id));
+    const isAsked = id !== undefined && (this.#looks.has(id) || this.#hints.has(id));
     const isSettled = this.#isCurrent() && !this.#isReading && !isAsked;
     const facts = id === undefined ? undefined : this.#inventory.factsOf(id);
     const meaning = meaningOf(event, { kind: this.#view.about?.kind, facts, isSettled }, this.#stops);
     if (meaning === "nothing") return;
     if (meaning !== "draining") this.#hint(id);
     else if (this.#isCurrent()) this.#pace.changed();
-    if (meaning !== "look-twice" || id === undefined || this.#hinted.size >= maxHints) return;
-    this.#hinted.add(id);
+    if (meaning !== "look-twice" || id === undefined || this.#hints.size >= maxHints) return;
+    this.#hints.add(id);
     this.#listSoon();
   }
 
   #hint(id: string | undefined): void {
-    if (id !== undefined && !this.#readAll) {
-      if (this.#looks.size + this.#hinted.size >= maxHints) {
+    if (id !== undefined && !this.#hints.all) {
+      if (this.#looks.size + this.#hints.size >= maxHints) {
         this.#looks.clear();
-        this.#hinted.clear();
-        this.#readAll = true;
+        this.#hints.addAll();
       } else if (this.#isCurrent()) {
         this.#looks.ask(id);
         return;
       } else {
-        this.#hinted.add(id);
+        this.#hints.add(id);
       }
     }
     this.#bell.ring();
@@ -258,7 +246,7 @@ export class EngineWatch {
     } catch {
       // A pass meets the same fault, and can tell a container that hangs from an engine that does.
       if (stream.aborted) return;
-      this.#hinted.add(id);
+      this.#hints.add(id);
       this.#bell.ring();
     }
   }

@@ -43,7 +43,8 @@ export interface Engine {
   inspectImage(id: string): Promise<EngineInspect | undefined>;
   /**
    * Resolves once the engine has taken the subscription. `onEvent` is called with every event that may change a fact, and when the engine
-   * has become silent. `onBroken` is called at most once, when the stream ends other than by `close`: the engine's process has gone.
+   * has become silent. A stream that is cut on its way is taken up again, where the engine proves to be the very process of before, and no
+   * event is lost. `onBroken` is called at most once, when the stream ends otherwise and not by `close`: the engine's process has gone.
    */
   watchEvents(onEvent: (event: EngineEvent) => void, onBroken: (fault: Error) => void): Promise<Watch>;
   about(): Promise<EngineAbout>;

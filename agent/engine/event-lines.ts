@@ -88,6 +88,15 @@ function healthEvent(action: string, id: string | undefined, event: unknown): En
   return { kind: "look", id, ...(health === undefined ? {} : { health }) };
 }
 
+/**
+ * When the event was, as engines take a moment in a question: seconds and nanoseconds since 1970, exact, where a JSON number would be rounded.
+ * Undefined when the line does not say.
+ */
+export function timeIn(line: string): string | undefined {
+  const digits = /"timeNano":(\d{10,19})\b/.exec(line)?.[1];
+  return digits === undefined ? undefined : `${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}
+
 /** Milliseconds since 1970; from a time in whole seconds their beginning, so that no event seems younger than it is. */
 function timeOf(event: unknown): number | undefined {
   const nanoseconds = objectAt(event, "timeNano");

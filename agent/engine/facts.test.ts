@@ -171,6 +171,16 @@ test("of its environment only what names services is kept", () => {
   });
 });
 
+test("labels and variables too long to be read are told of together; the others stand", () => {
+  const text = "x".repeat(5_000);
+  const labels = { "berth.name": text, "berth.http": "80", "com.docker.swarm.task.id": text };
+  const facts = factsFromInspect(inspectOf("web", { labels, config: { Env: [`VIRTUAL_HOST=${text}`] } }));
+  expect(facts).toMatchObject({ env: {}, isSwarmTask: true });
+  expect(facts.labels).toEqual({ "berth.http": "80", "com.docker.swarm.task.id": "" });
+  expect(facts.unread).toMatch(/^label berth\.name is not read: .*; variable VIRTUAL_HOST is not read: /);
+  expect(factsFromInspect(inspectOf("web")).unread).toBeUndefined();
+});
+
 test.each([
   [undefined, "SIGTERM"],
   ["", "SIGTERM"],

@@ -3,9 +3,11 @@ import { z } from "zod";
 import { type Address, isUnspecified, parseAddress } from "../../shared/address.ts";
 import type { Binding } from "../../shared/binding.ts";
 import { BerthError } from "../../shared/errors.ts";
+import { isReadLabel, isReadVariable } from "../declare/read-keys.ts";
 import { sortedBy } from "../sorted.ts";
 import type { EngineInspect } from "./engine.ts";
 import { servingVariables } from "./env.ts";
+import { keptTexts } from "./kept-texts.ts";
 import { type ExposedMap, exposedPorts, portMapSchema, publishedPorts } from "./port-maps.ts";
 import { signalName } from "./signals.ts";
 
@@ -16,9 +18,12 @@ export interface ContainerFacts {
   name: string;
   /** As the engine names it, such as nginx:1.27. */
   image: string;
+  /** Those within berth's limits. */
   labels: Readonly<Record<string, string>>;
   /** Only the variables that name services for some program (SERVICE_NAME and the like): others may hold secrets. */
   env: Readonly<Record<string, string>>;
+  /** Which labels or variables are too long or too many to be read, in words; undefined when none are. */
+  unread: string | undefined;
   /** It serves: running, neither paused nor between two restarts. */
   running: boolean;
   startedAt: string;
@@ -119,14 +124,18 @@ export function factsFromInspect(
   }
   const { Id, Name, State, Config, HostConfig, NetworkSettings } = parsed.data;
   const running = State.Running && State.Paused !== true && State.Restarting !== true;
-  const labels = Config.Labels ?? {};
+  const all = Config.Labels ?? {};
+  const labels = keptTexts(all, "label", isReadLabel);
+  const env = keptTexts(servingVariables(Config.Env ?? []), "variable", isReadVariable);
+  const unread = [labels.leftOut, env.leftOut].filter((words) => words !== undefined);
   const networkMode = HostConfig.NetworkMode ?? "";
   return {
     id: Id,
     name: Name.replace(/^\//, ""),
     image: Config.Image ?? "",
-    labels,
-    env: servingVariables(Config.Env ?? []),
+    labels: labels.texts,
+    env: env.texts,
+    unread: unread.length === 0 ? undefined : unread.join("; "),
     running,
     startedAt: State.StartedAt ?? "",
     stopSignal: signalName(Config.StopSignal) ?? "SIGTERM",
@@ -136,8 +145,8 @@ export function factsFromInspect(
     ports: running ? publishedPorts(NetworkSettings.Ports, HostConfig.PortBindings, isPodman) : [],
     exposed: exposedPorts(exposedByImage ?? Config.ExposedPorts ?? {}),
     networks: running ? networksFrom(NetworkSettings, networkMode) : [],
-    compose: composeFrom(labels),
-    isSwarmTask: labels["com.docker.swarm.task.id"] !== undefined,
+    compose: composeFrom(labels.texts),
+    isSwarmTask: all["com.docker.swarm.task.id"] !== undefined,
   };
 }
 

@@ -12,6 +12,12 @@ const entry = {
   ],
 };
 
+test("it is as short for a megabyte of labels as for none", () => {
+  const labelled = fingerprintOf({ ...entry, Labels: { a: "x".repeat(2 ** 20) } });
+  expect(labelled).toHaveLength(fingerprintOf(entry).length);
+  expect(labelled).not.toBe(fingerprintOf({ ...entry, Labels: { a: "x".repeat(2 ** 20 - 1) } }));
+});
+
 test("its age is not part of it", () => {
   expect(fingerprintOf({ ...entry, Status: "Up 2 minutes" })).toBe(fingerprintOf(entry));
 });
@@ -23,6 +29,7 @@ test("health and pause, which stand in the same text, are", () => {
     "Up 3 seconds (unhealthy)",
     "Up 3 seconds (Paused)",
   ];
+  expect(fingerprintOf({ ...entry, Status: "Exited (0) 3 seconds ago" })).toBe(fingerprintOf(entry));
   const texts = [...seen, "Up 3 seconds (health: starting)"].map((Status) =>
     fingerprintOf({ ...entry, Status }),
   );

@@ -24,11 +24,13 @@ export function publishedPorts(published: PortMap, asked: PortMap, isPodman: boo
   for (const [key, entries] of Object.entries(published)) {
     const port = portOfKey(key);
     if (port === undefined) continue;
+    const chosen = new Set((asked[key] ?? []).map(({ HostPort }) => HostPort));
     for (const entry of entries ?? []) {
       const hostPort = portFrom(entry.HostPort);
       if (hostPort === undefined) continue;
       const hostIp = entry.HostIp ?? "";
-      const fixed = isAsked(asked[key], hostPort) && !(isPodman && isEphemeral(hostPort));
+      // A range ("9000-9010"), "0" and nothing at all leave the choice to Docker, and so does --publish-all, which asks for no binding.
+      const fixed = chosen.has(String(hostPort)) && !(isPodman && isEphemeral(hostPort));
       // Docker was seen to tell one of them twice, now and then.
       ports.set(`${key} ${hostIp} ${hostPort}`, { ...port, hostIp, hostPort, fixed });
     }
@@ -51,11 +53,6 @@ function portOfKey(key: string): ExposedPort | undefined {
   const containerPort = portFrom(match?.[1]);
   if (containerPort === undefined) return undefined;
   return { protocol: (match?.[2] ?? "tcp") as ExposedPort["protocol"], containerPort };
-}
-
-/** A range ("9000-9010"), "0" and nothing at all leave the choice to Docker, and so does --publish-all, which asks for no binding. */
-function isAsked(asked: PortMap[string], hostPort: number): boolean {
-  return (asked ?? []).some((entry) => entry.HostPort === String(hostPort));
 }
 
 /** The kernel's own choice, as Linux is set up (ip_local_port_range). */

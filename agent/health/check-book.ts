@@ -64,7 +64,12 @@ export class CheckBook {
       const running = this.#running.get(key);
       if (running !== undefined) this.#end(key, running);
     }
-    for (const check of shared.slice(0, mostChecks)) if (!this.#running.has(check.key)) this.#begin(check);
+    for (const check of shared.slice(0, mostChecks)) {
+      const running = this.#running.get(check.key);
+      if (running === undefined) this.#begin(check);
+      // Whom it is for may be called otherwise by now.
+      else running.check = check;
+    }
   }
 
   /** Whether every check has had an answer, good or not. */
@@ -75,8 +80,12 @@ export class CheckBook {
   /** What people have to mend, in words that do not change from probe to probe. */
   get problems(): Problem[] {
     const refused = new Set([...this.#refused.values()].map(({ container }) => container));
-    const overdue = [...this.#running.values()].filter(({ history }) => isOverdue(history));
-    const hidden = new Set(overdue.map(({ check }) => check.container));
+    const running = [...this.#running.values()];
+    const hidden = new Set(
+      running.filter(({ history }) => isOverdue(history)).map(({ check }) => check.container),
+    );
+    // One port, or address, that serves is shown.
+    for (const { check, history } of running) if (history.state === "healthy") hidden.delete(check.container);
     return [
       ...[...refused].map((container) => problemOf(container, "too-many", tooMany)),
       ...[...hidden].map((container) => problemOf(container, "check-fails", neverAnswered)),

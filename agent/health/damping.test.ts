@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import type { PlacedContainer } from "../declare/input.ts";
+import type { CheckState, PlacedContainer } from "../declare/input.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import { containerOf } from "../testing/builders.ts";
 import { Damping } from "./damping.ts";
@@ -41,6 +41,52 @@ it("counts changes of health, but not the end of starting, which every run has",
     (health, now) => damping.see([placed("web", 1, { health })], now).flapping.size,
   );
   expect(counts).toEqual([0, 0, 0, 0, 0, 0, 0, 1]);
+});
+
+it("does not count what a HEALTHCHECK says that is ignored", () => {
+  const damping = new Damping();
+  const labels = { "berth.health": " Ignore " };
+  for (let turn = 0; turn < 20; turn++) {
+    const health = turn % 2 === 0 ? "healthy" : "unhealthy";
+    expect(damping.see([placed("web", 1, { health, labels })], turn).flapping.size).toBe(0);
+  }
+});
+
+it("counts what our own checks say of a container, but not that they begin or end", () => {
+  const damping = new Damping();
+  const turns = ["unhealthy", "healthy", "unhealthy", "healthy", "unhealthy"] as const;
+  const seen = (checked: CheckState | undefined, now: number) =>
+    damping.see([placed("web", 1), placed("db", 1)], now, ({ container: { name } }) =>
+      name === "web" ? checked : "healthy",
+    ).flapping;
+  const quiet = [undefined, "starting", "healthy", undefined, "healthy", "starting", "healthy"] as const;
+  for (const [now, state] of [...quiet, ...turns.slice(0, 4)].entries())
+    expect(seen(state, now).size).toBe(0);
+  seen("unhealthy", 11);
+  expect([...seen("healthy", 12)]).toEqual(["web-1"]);
+});
+
+it("counts own checks beside a HEALTHCHECK that is ignored", () => {
+  const damping = new Damping();
+  const web = placed("web", 1, { health: "unhealthy", labels: { "berth.health": "ignore" } });
+  let count = 0;
+  for (let turn = 0; turn < 7; turn++)
+    count = damping.see([web], turn, () => (turn % 2 === 0 ? "healthy" : "unhealthy")).flapping.size;
+  expect(count).toBe(1);
+});
+
+it("counts an outage once that HEALTHCHECK and own checks find one after the other", () => {
+  const damping = new Damping();
+  const states = [
+    ["healthy", "healthy"],
+    ["healthy", "unhealthy"],
+    ["unhealthy", "unhealthy"],
+    ["unhealthy", "healthy"],
+  ] as const;
+  for (let turn = 0; turn < 9; turn++) {
+    const [health, checked] = states[turn % 4] ?? states[0];
+    expect(damping.see([placed("web", 1, { health })], turn, () => checked).flapping.size).toBe(0);
+  }
 });
 
 it("counts a restart once, though it changes the health as well", () => {

@@ -1,6 +1,12 @@
 import type { Problem } from "../../shared/binding.ts";
-import type { PlacedContainer } from "../declare/input.ts";
+import { worse } from "../declare/health.ts";
+import type { CheckState, PlacedContainer } from "../declare/input.ts";
 import { problemOf } from "../problem.ts";
+
+/** The worst that our own checks of a container say; undefined when it has none, or none that was begun. */
+export type CheckedHealth = (placed: PlacedContainer) => CheckState | undefined;
+
+type Health = ReturnType<typeof worse>;
 
 export interface DampingOutcome {
   /** Ids of the containers seen that come and go, or change their health, too often. */
@@ -13,7 +19,8 @@ export interface DampingOutcome {
 /** One container name on one engine, through all its runs. */
 interface History {
   instance: string;
-  health: string;
+  /** Of HEALTHCHECK and own checks the worse, as it is declared. */
+  health: Health;
   penalty: number;
   /** When `penalty` was worth that much. */
   at: number;
@@ -32,15 +39,20 @@ const mostGone = 4_096;
 
 /**
  * Tells which containers restart or change their health too often to be relied on. Every new run and every change of health adds 1 to a
- * penalty that halves each minute: from 5 on a container flaps, below 2 it does not any more. The end of `starting` is not
- * counted: it belongs to the run's beginning, which was.
+ * penalty that halves each minute: from 5 on a container flaps, below 2 it does not any more. Health is that of the HEALTHCHECK,
+ * unless it is to be ignored, and of our own checks, the worse one: an outage that both find is one change. The end of `starting`, or of not
+ * being known, is not counted: it belongs to the beginning of the run, or of a check.
  */
 export class Damping {
   /** In the order they were last seen. */
   readonly #histories = new Map<string, History>();
 
   /** `containers`: all that there are at `now`, in milliseconds that never go back. */
-  see(containers: readonly PlacedContainer[], now: number): DampingOutcome {
+  see(
+    containers: readonly PlacedContainer[],
+    now: number,
+    checkedHealth: CheckedHealth = () => undefined,
+  ): DampingOutcome {
     const outcome = {
       flapping: new Set<string>(),
       problems: [] as Problem[],
@@ -50,7 +62,7 @@ export class Damping {
     for (const placed of containers) {
       if (!placed.container.running) continue;
       seen += 1;
-      const history = this.#historyAfter(placed, now);
+      const history = this.#historyAfter(placed, healthOf(placed, checkedHealth(placed)), now);
       if (!history.isFlapping) continue;
       outcome.flapping.add(placed.container.id);
       outcome.problems.push(problemFor(placed));
@@ -60,10 +72,9 @@ export class Damping {
     return outcome;
   }
 
-  #historyAfter({ container, engine }: PlacedContainer, now: number): History {
+  #historyAfter({ container, engine }: PlacedContainer, health: Health, now: number): History {
     const key = `${engine}\n${container.name}`;
     const last = this.#histories.get(key);
-    const { health } = container;
     const instance = `${container.id}@${container.startedAt}`;
     const isNews = last !== undefined && isCounted(last, instance, health);
     const penalty = Math.min(mostPenalty, penaltyAt(last, now) + (isNews ? 1 : 0));
@@ -84,9 +95,18 @@ export class Damping {
   }
 }
 
-function isCounted(last: History, instance: string, health: string): boolean {
-  if (last.instance !== instance) return true;
-  return last.health !== health && last.health !== "starting";
+/** Read here and not by declare, which has yet to be told who flaps. */
+function healthOf({ container }: PlacedContainer, checked: CheckState | undefined): Health {
+  const isIgnored = container.labels["berth.health"]?.trim().toLowerCase() === "ignore";
+  return worse(isIgnored ? "none" : container.health, checked ?? "none");
+}
+
+function isCounted(last: History, instance: string, health: Health): boolean {
+  return last.instance !== instance || (last.health !== health && isKnown(last.health) && isKnown(health));
+}
+
+function isKnown(health: Health): boolean {
+  return health === "healthy" || health === "unhealthy";
 }
 
 function penaltyAt(history: History | undefined, now: number): number {

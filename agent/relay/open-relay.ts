@@ -2,6 +2,7 @@ import type { Address } from "../../shared/address.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Clock } from "../clock.ts";
 import type { WantedRelay } from "../declare/input.ts";
+import type { RelayBudget } from "./relay-budget.ts";
 import type { AllottedPort } from "./relay-ports.ts";
 
 export interface RelayOptions {
@@ -11,6 +12,8 @@ export interface RelayOptions {
   target: WantedRelay["target"];
   /** Counted up as it happens. */
   counters: RelayCounters;
+  /** What all relays share. */
+  budget: RelayBudget;
   clock: Clock;
   log: Log;
 }
@@ -29,7 +32,7 @@ export interface RelayCounters {
   bytesOut: number;
   connectionsOpen: number;
   connectionsTotal: number;
-  /** Their client was reset: the container did not accept, or the relay had as many as it may. */
+  /** Their client was reset: the container did not accept, or there were as many as the relay, or all of them, may have. */
   connectionsFailed: number;
   datagramsIn: number;
   datagramsOut: number;

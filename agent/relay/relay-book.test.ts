@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
@@ -16,6 +17,7 @@ let stored: readonly AllottedPort[];
 let saveFault: Error | undefined;
 let books: RelayBook[];
 let changed: PromiseWithResolvers<void>;
+let wallNow: number;
 
 const store: RelayPortStore = {
   load: async () => stored,
@@ -29,6 +31,7 @@ beforeEach(() => {
   stand = new RelayStand();
   stored = [];
   saveFault = undefined;
+  wallNow = 1_000;
   books = [];
 });
 
@@ -128,11 +131,50 @@ it("says that the range is too small for one relay too many, and opens it when t
   expect(failed?.kind === "failed" && failed.fault).toBe(
     `all ports of ${range.first}-${range.last} are taken; give a wider range with --relay-ports`,
   );
+  const again = async () => {
+    changed = Promise.withResolvers();
+    await stand.clock.advance(10_000);
+    await changed.promise;
+    return book.states().get("f");
+  };
   book.want(relays.slice(1));
-  changed = Promise.withResolvers();
-  await stand.clock.advance(10_000);
-  await changed.promise;
-  expect(book.states().get("f")?.kind).toBe("open");
+  const resting = await again();
+  expect(resting?.kind === "failed" && resting.fault).toBe(
+    `all ports of ${range.first}-${range.last} are taken, or were another relay's less than 24 hours ago (1 of them), and clients may still take them for that one's; give a wider range with --relay-ports`,
+  );
+  wallNow += 24 * 3_600_000;
+  expect((await again())?.kind).toBe("open");
+});
+
+it("shares one budget of descriptors among all relays, TCP and UDP", async () => {
+  const book = newBook(8);
+  const serverPort = await stand.serve((socket) => void socket.write("hello"));
+  const udp = { ...relayTo("dns", serverPort), protocol: "udp" as const };
+  const relays = [relayTo("a", serverPort), relayTo("b", serverPort), udp];
+  await want(book, relays);
+  const [a = 0, b = 0, dns = 0] = relays.map(({ key }) => portIn(book, key));
+  // Each takes two, and the half of eight is one client's.
+  const first = stand.connect(a);
+  for (const client of [first, stand.connect(b)]) await whenEvent(client, "data");
+  expect(await whenEvent(stand.connect(a), "error")).toMatchObject({ code: "ECONNRESET" });
+  expect(await whenEvent(stand.connect(b), "error")).toMatchObject({ code: "ECONNRESET" });
+  const socket = createSocket("udp4");
+  const send = () => new Promise((sent) => socket.send("x", dns, loopback, sent));
+  try {
+    await send();
+    await expect.poll(() => book.counters().get("dns")?.datagramsDropped).toBe(1);
+    expect(stand.log.matching(/^warn 127\.0\.0\.1 has taken half of the 8 descriptors/)).toHaveLength(1);
+    first.resetAndDestroy();
+    await expect.poll(() => book.counters().get("a")?.connectionsOpen).toBe(0);
+    await send();
+    await expect.poll(() => book.counters().get("dns")?.datagramsIn).toBe(1);
+    expect(await whenEvent(stand.connect(a), "error")).toMatchObject({ code: "ECONNRESET" });
+    // What a UDP client took comes back when it has been quiet.
+    await stand.clock.advance(60_000);
+    await whenEvent(stand.connect(a), "data");
+  } finally {
+    socket.close();
+  }
 });
 
 it("says so when the host is advertised at an address it does not have, and tries again", async () => {
@@ -213,10 +255,10 @@ it("opens nothing after its close", async () => {
   }
 });
 
-function newBook(): RelayBook {
+function newBook(descriptors = 16_384): RelayBook {
   const onChange = (): void => changed.resolve();
   const { clock, log } = stand;
-  const book = new RelayBook({ range, store, onChange, log, clock, wallNow: () => 1_000 });
+  const book = new RelayBook({ range, store, descriptors, onChange, log, clock, wallNow: () => wallNow });
   books.push(book);
   return book;
 }
@@ -230,7 +272,11 @@ async function want(book: RelayBook, relays: readonly WantedRelay[]): Promise<vo
 
 async function openPort(book: RelayBook, relay: WantedRelay): Promise<number> {
   await want(book, [relay]);
-  const state = book.states().get(relay.key);
+  return portIn(book, relay.key);
+}
+
+function portIn(book: RelayBook, key: string): number {
+  const state = book.states().get(key);
   if (state?.kind !== "open") throw new Error(`not open: ${state?.fault}`);
   return state.port;
 }

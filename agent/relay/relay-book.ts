@@ -4,7 +4,9 @@ import type { Log } from "../../shared/log.ts";
 import type { Clock } from "../clock.ts";
 import type { RelayState, WantedRelay } from "../declare/input.ts";
 import { Outage } from "../outage.ts";
+import { descriptorsForRelays } from "./descriptor-limit.ts";
 import { noTraffic, type OpenRelay, type RelayCounters, type RelayPortStore } from "./open-relay.ts";
+import { RelayBudget } from "./relay-budget.ts";
 import { type PortRange, RelayPorts } from "./relay-ports.ts";
 import { openTcpRelay } from "./tcp-relay.ts";
 import { openUdpRelay } from "./udp-relay.ts";
@@ -13,6 +15,8 @@ export interface RelayBookOptions {
   /** The ports relays may listen at. */
   range: PortRange;
   store: RelayPortStore;
+  /** How many descriptors all relays may take together; a part of what the process may open unless told. */
+  descriptors?: number;
   /** A relay has opened or failed. Never called from within `want`. */
   onChange: () => void;
   log: Log;
@@ -38,6 +42,7 @@ export class RelayBook {
   readonly #options: RelayBookOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #unsaved: Outage;
+  readonly #budget: RelayBudget;
   #ports: RelayPorts | undefined;
   #opening: Promise<void> | undefined;
   #saving: Promise<void> | undefined;
@@ -47,6 +52,7 @@ export class RelayBook {
 
   constructor(options: RelayBookOptions) {
     this.#options = options;
+    this.#budget = new RelayBudget(options.descriptors ?? descriptorsForRelays(), options.log);
     this.#unsaved = new Outage(options.log, () => "the relays' ports are stored again");
   }
 
@@ -142,18 +148,20 @@ export class RelayBook {
     const { listen, target, protocol } = wanted;
     if (listen.length === 0) return failedWith("the host advertises no address to listen at");
     const openRelay = protocol === "tcp" ? openTcpRelay : openUdpRelay;
-    for (const port of ports.candidates(wanted, this.#openPorts(protocol), this.#options.wallNow())) {
+    const options = { listen, target, counters, budget: this.#budget, clock, log };
+    const offered = ports.candidates(wanted, this.#openPorts(protocol), this.#options.wallNow());
+    for (const port of offered.ports) {
       try {
-        const relay = await openRelay({ listen, port, target, counters, clock, log });
+        const relay = await openRelay({ ...options, port });
         return { state: { kind: "open", port }, relay };
       } catch (fault) {
         // Somebody else's: the next one may be free.
         if (!hasCode(fault, "EADDRINUSE")) return failedWith(faultInWords(fault));
       }
     }
-    return failedWith(
-      `all ports of ${range.first}-${range.last} are taken; give a wider range with --relay-ports`,
-    );
+    const all = `all ports of ${range.first}-${range.last} are taken`;
+    const rest = `, or were another relay's less than 24 hours ago (${offered.resting} of them), and clients may still take them for that one's`;
+    return failedWith(`${all}${offered.resting > 0 ? rest : ""}; give a wider range with --relay-ports`);
   }
 
   #openPorts(protocol: WantedRelay["protocol"]): Set<number> {

@@ -25,7 +25,7 @@ const stampEveryMs = 3_600_000;
 export class RelayPorts {
   readonly #range: PortRange;
   readonly #byKey = new Map<string, AllottedPort>();
-  /** The same ones. */
+  /** The same ones, and former ones of theirs, which rest. */
   readonly #byPort = new Map<string, AllottedPort>();
 
   /** What lies outside the range, or claims another one's port, is forgotten. */
@@ -33,35 +33,40 @@ export class RelayPorts {
     this.#range = range;
     const latestFirst = stored.toSorted((left, right) => right.usedAt - left.usedAt);
     for (const allotted of latestFirst) {
-      const isFree = !this.#byPort.has(portOf(allotted)) && !this.#byKey.has(keyOf(allotted));
-      if (isFree && allotted.port >= range.first && allotted.port <= range.last) this.#add({ ...allotted });
+      if (this.#byPort.has(portOf(allotted)) || allotted.port < range.first || allotted.port > range.last)
+        continue;
+      if (this.#byKey.has(keyOf(allotted))) this.#byPort.set(portOf(allotted), { ...allotted });
+      else this.#add({ ...allotted });
     }
   }
 
   /**
-   * Every port the relay may try, best first: its own; those that are nobody's, or have rested for a day; only then those of
-   * others that have rested for less, the longest first. Ports in `open`, which are in use, are never among them.
+   * Every port the relay may try, best first: its own, then those that are nobody's, or have rested for a day. Ports in `open`, which are
+   * in use, are never among them, nor are others' that have rested for less: `resting` counts these.
    */
-  candidates(relay: Pick<WantedRelay, "key" | "protocol">, open: ReadonlySet<number>, now: number): number[] {
+  candidates(
+    relay: Pick<WantedRelay, "key" | "protocol">,
+    open: ReadonlySet<number>,
+    now: number,
+  ): { ports: number[]; resting: number } {
     const own = this.#byKey.get(keyOf(relay));
     const free: number[] = [];
-    const resting: AllottedPort[] = [];
+    let resting = 0;
     for (const port of this.#portsFor(relay)) {
       if (open.has(port) || port === own?.port) continue;
       const holder = this.#byPort.get(portOf({ protocol: relay.protocol, port }));
-      if (holder === undefined || now - holder.usedAt >= restMs) free.push(port);
-      else resting.push(holder);
+      if (holder === undefined || holder.key === relay.key || now - holder.usedAt >= restMs) free.push(port);
+      else resting += 1;
     }
-    resting.sort((left, right) => left.usedAt - right.usedAt);
     const first = own === undefined || open.has(own.port) ? [] : [own.port];
-    return [...first, ...free, ...resting.map(({ port }) => port)];
+    return { ports: [...first, ...free], resting };
   }
 
-  /** The port is open for the relay now; whose it was loses it, and so does the relay its former one. */
+  /** The port is open for the relay now; whose it was loses it. The relay's former one rests, as if its relay were gone. */
   allot(relay: Pick<WantedRelay, "key" | "protocol">, port: number, now: number): void {
     const { key, protocol } = relay;
-    this.#remove(this.#byPort.get(portOf({ protocol, port })));
-    this.#remove(this.#byKey.get(keyOf(relay)));
+    const holder = this.#byPort.get(portOf({ protocol, port }));
+    if (holder !== undefined && this.#byKey.get(keyOf(holder)) === holder) this.#byKey.delete(keyOf(holder));
     this.#add({ key, protocol, port, usedAt: now });
   }
 
@@ -76,18 +81,12 @@ export class RelayPorts {
 
   /** What to store. */
   list(): AllottedPort[] {
-    return [...this.#byKey.values()];
+    return [...this.#byPort.values()];
   }
 
   #add(allotted: AllottedPort): void {
     this.#byKey.set(keyOf(allotted), allotted);
     this.#byPort.set(portOf(allotted), allotted);
-  }
-
-  #remove(allotted: AllottedPort | undefined): void {
-    if (allotted === undefined) return;
-    this.#byKey.delete(keyOf(allotted));
-    this.#byPort.delete(portOf(allotted));
   }
 
   /** Begins at a place that the key chooses, so that a relay mostly finds its port again even when the stored ones are lost. */

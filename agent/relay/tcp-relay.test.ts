@@ -1,10 +1,11 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
 import { settle } from "../testing/fake-clock.ts";
 import { freePort, loopback, otherLoopback, RelayStand, textOf, whenEvent } from "../testing/relay-stand.ts";
 import type { OpenRelay } from "./open-relay.ts";
+import { RelayBudget } from "./relay-budget.ts";
 import { openTcpRelay } from "./tcp-relay.ts";
 
 let stand: RelayStand;
@@ -142,6 +143,51 @@ it("resets the 513th connection at once, and takes another when one has ended", 
   late.end();
   expect(await textOf(late)).toBe("");
 }, 30_000);
+
+it("resets a connection that carried nothing for two hours, and no other", async () => {
+  const serverPort = await stand.serve((socket) => socket.pipe(socket));
+  await relayTo(serverPort);
+  const [idle, used] = [stand.connect(port), stand.connect(port)];
+  const say = async (client: Socket) => {
+    client.write("x");
+    await whenEvent(client, "data");
+  };
+  await Promise.all([say(idle), say(used)]);
+  const cut = whenEvent(idle, "error") as Promise<NodeJS.ErrnoException>;
+  for (const minutes of [60, 59]) {
+    await stand.clock.advance(minutes * 60_000);
+    await say(used);
+  }
+  expect(stand.counters.connectionsOpen).toBe(2);
+  await stand.clock.advance(60_000);
+  expect((await cut).code).toBe("ECONNRESET");
+  await expect.poll(() => stand.counters.connectionsOpen).toBe(1);
+  await say(used);
+  const late = whenEvent(used, "error") as Promise<NodeJS.ErrnoException>;
+  await stand.clock.advance(2 * 3_600_000);
+  expect((await late).code).toBe("ECONNRESET");
+});
+
+it("resets what the budget has no room for, and gives back what a connection took, however it ended", async () => {
+  stand.budget = new RelayBudget(4, stand.log);
+  const serverPort = await stand.serve((socket) => socket.pipe(socket));
+  const relay = await relayTo(serverPort);
+  const client = stand.connect(port);
+  client.write("one");
+  await whenEvent(client, "data");
+  expect(await whenEvent(stand.connect(port), "error")).toMatchObject({ code: "ECONNRESET" });
+  expect(stand.counters).toMatchObject({ connectionsFailed: 1, connectionsTotal: 1 });
+  client.end();
+  await expect.poll(() => stand.counters.connectionsOpen).toBe(0);
+  relay.retarget({ address: loopback, port: await freePort() });
+  for (let turn = 0; turn < 3; turn++)
+    expect(await whenEvent(stand.connect(port), "error")).toMatchObject({ code: "ECONNRESET" });
+  await expect.poll(() => stand.counters.connectionsOpen).toBe(0);
+  relay.retarget({ address: loopback, port: serverPort });
+  const last = stand.connect(port);
+  last.end("two");
+  expect(await textOf(last)).toBe("two");
+});
 
 it("leads new clients to another target, ends those of the old one, and listens all the while", async () => {
   const oldPort = await stand.serve((socket) => void socket.write("old"));

@@ -8,6 +8,13 @@ const mostConnections = 512;
 /** The container is on this machine: what takes longer will not come. */
 const connectLimitMs = 5_000;
 
+/** Without a byte either way. Who keeps a connection for longer sends something now and then, because firewalls forget it sooner. */
+const idleMs = 2 * 3_600_000;
+/** Between two looks for idle connections. */
+const shortestSweepMs = 60_000;
+/** One towards the client, one towards the container. */
+const descriptorsEach = 2;
+
 /** Of each connection, towards its client; only what is used of it takes memory. */
 const readSize = 64 * 1024;
 
@@ -35,6 +42,7 @@ export async function openTcpRelay(options: RelayOptions): Promise<OpenRelay> {
 interface Connection {
   client: Socket;
   upstream: Socket;
+  activeAt: number;
 }
 
 class TcpRelay implements OpenRelay {
@@ -42,6 +50,7 @@ class TcpRelay implements OpenRelay {
   readonly #servers: Server[] = [];
   readonly #connections = new Set<Connection>();
   #target: RelayOptions["target"];
+  #cancelSweep: (() => void) | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -71,33 +80,39 @@ class TcpRelay implements OpenRelay {
   }
 
   #accept(client: Socket): void {
-    const { counters } = this.#options;
+    const { budget, counters } = this.#options;
     // What a fault means is said by the close that follows it.
     client.on("error", () => {});
-    if (this.#connections.size >= mostConnections) {
+    const isFull = this.#connections.size >= mostConnections;
+    const giveBack = isFull ? undefined : budget.take(client.remoteAddress ?? "nobody", descriptorsEach);
+    if (giveBack === undefined) {
       counters.connectionsFailed += 1;
       client.resetAndDestroy();
       return;
     }
-    const connection = { client, upstream: this.#connectUpstream(client) };
+    const connection = this.#connectUpstream(client);
     this.#connections.add(connection);
+    this.#cancelSweep ??= this.#sweepAfter(idleMs);
     counters.connectionsOpen += 1;
     counters.connectionsTotal += 1;
     let open = 2;
     const closed = (socket: Socket, other: Socket) => () => {
       passCutOn(socket, other);
       open -= 1;
-      if (open === 0 && this.#connections.delete(connection)) counters.connectionsOpen -= 1;
+      if (open > 0 || !this.#connections.delete(connection)) return;
+      counters.connectionsOpen -= 1;
+      giveBack();
     };
     client.once("close", closed(client, connection.upstream));
     connection.upstream.once("close", closed(connection.upstream, client));
   }
 
-  #connectUpstream(client: Socket): Socket {
+  #connectUpstream(client: Socket): Connection {
     const { clock, counters, log } = this.#options;
     const { address: host, port } = this.#target;
     const onread = { buffer: Buffer.allocUnsafeSlow(readSize), callback: passOut };
     const upstream = connect({ host, port, autoSelectFamily: false, onread, ...socketOptions });
+    const connection = { client, upstream, activeAt: clock.now() };
     const cancelLimit = clock.after(connectLimitMs, () => upstream.destroy(new Error("it does not answer")));
     upstream.once("close", cancelLimit);
     const failed = (fault: Error): void => {
@@ -111,15 +126,17 @@ class TcpRelay implements OpenRelay {
       upstream.off("error", failed);
       client.on("data", (chunk: Buffer) => {
         counters.bytesIn += chunk.length;
+        connection.activeAt = clock.now();
       });
       client.pipe(upstream);
     });
     upstream.once("end", () => client.end());
-    return upstream;
+    return connection;
 
     /** Half the processor time and memory of pipe(), which makes a new buffer for every read. Nothing is read into this one until what it holds is sent. */
     function passOut(length: number, buffer: Uint8Array): boolean {
       counters.bytesOut += length;
+      connection.activeAt = clock.now();
       client.write(buffer.subarray(0, length), () => {
         if (client.writableLength === 0) upstream.resume();
       });
@@ -127,12 +144,32 @@ class TcpRelay implements OpenRelay {
     }
   }
 
-  #cutAll(): void {
-    for (const { client, upstream } of this.#connections) {
-      cut(upstream);
-      cut(client);
-    }
+  #sweepAfter(ms: number): () => void {
+    const { clock, log } = this.#options;
+    return clock.after(ms, () => {
+      this.#cancelSweep = undefined;
+      let nextMs = Number.POSITIVE_INFINITY;
+      for (const connection of this.#connections) {
+        const leftMs = connection.activeAt + idleMs - clock.now();
+        nextMs = Math.min(nextMs, Math.max(leftMs, shortestSweepMs));
+        if (leftMs > 0) continue;
+        log.debug(`relay: a connection of ${connection.client.remoteAddress} was idle for too long`);
+        cutBoth(connection);
+      }
+      if (Number.isFinite(nextMs)) this.#cancelSweep = this.#sweepAfter(nextMs);
+    });
   }
+
+  #cutAll(): void {
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    for (const connection of this.#connections) cutBoth(connection);
+  }
+}
+
+function cutBoth({ client, upstream }: Connection): void {
+  cut(upstream);
+  cut(client);
 }
 
 /** A connection that broke off, or never came about, must not look like one that ended: the other side would take a part for the whole. */

@@ -9,6 +9,8 @@ const mostClients = 512;
 const idleMs = 60_000;
 /** When all places are taken, a client that was quiet for this long makes room for a new one. */
 const quietMs = 5_000;
+/** The socket towards the container. */
+const descriptorsEach = 1;
 /** While the socket towards the container is being made ready. */
 const mostWaiting = 64;
 
@@ -30,6 +32,8 @@ interface UdpClient {
   /** Undefined once the upstream socket is connected. */
   waiting: Buffer[] | undefined;
   activeAt: number;
+  /** What it took of the budget. */
+  giveBack: () => void;
 }
 
 class UdpRelay implements OpenRelay {
@@ -93,9 +97,11 @@ class UdpRelay implements OpenRelay {
     return this.#begin(key, listener, from);
   }
 
-  #begin(key: string, listener: Socket, from: RemoteInfo): UdpClient {
+  #begin(key: string, listener: Socket, from: RemoteInfo): UdpClient | undefined {
+    const giveBack = this.#options.budget.take(from.address, descriptorsEach);
+    if (giveBack === undefined) return undefined;
     const upstream = socketFor(this.#target.address);
-    const client: UdpClient = { key, upstream, waiting: [], activeAt: 0 };
+    const client: UdpClient = { key, upstream, waiting: [], activeAt: 0, giveBack };
     // The container refused one datagram (ICMP): the next may be welcome. What cannot even be connected is made anew.
     upstream.on("error", () => client.waiting !== undefined && this.#end(client));
     upstream.on("message", (datagram) => this.#passOut(listener, from, client, datagram));
@@ -150,6 +156,7 @@ class UdpRelay implements OpenRelay {
   #end(client: UdpClient): void {
     if (this.#clients.get(client.key) === client) this.#clients.delete(client.key);
     else return;
+    client.giveBack();
     client.upstream.close();
   }
 

@@ -1,15 +1,14 @@
 import { z } from "zod";
 
-import { type Address, isConnectable, parseAddress } from "../../shared/address.ts";
+import { isConnectable, parseAddress } from "../../shared/address.ts";
 import { bindingSchema } from "../../shared/binding.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Name } from "../../shared/name.ts";
-import type { DeclaredService, WantedCheck } from "../declare/input.ts";
+import type { DeclaredService, ServiceCheck } from "../declare/input.ts";
 import { declaredName } from "../declare/labels.ts";
 
 const mostNames = 64;
 const usual = { interval: 10, timeoutMs: 3_000 };
-const loopback = "127.0.0.1" as Address;
 
 function whole(least: number, most: number) {
   const kind = `a whole number of ${least} to ${most}`;
@@ -89,7 +88,7 @@ export function readEntry(
   if (!parsed.success) return { service: undefined, faults: parsed.error.issues.map(faultInWords) };
   const faults: string[] = [];
   const names = namesOf(parsed.data, zone, faults);
-  const check = checkOf(id, parsed.data, faults);
+  const check = checkOf(parsed.data, faults);
   if (faults.length > 0) return { service: undefined, faults };
   const { protocol, port, address, tls, txt, priority, weight } = parsed.data;
   const servicePort = parsed.data["service-port"] ?? port;
@@ -117,26 +116,14 @@ function namesOf({ name, names }: Entry, zone: Name, faults: string[]): Name[] {
 }
 
 /** A TCP service that nobody connects to is not declared, so it is checked unless told otherwise; a UDP service tells nothing by itself. */
-function checkOf(id: string, entry: Entry, faults: string[]): WantedCheck | undefined {
+function checkOf(entry: Entry, faults: string[]): ServiceCheck | undefined {
   const check = entry.check ?? (entry.protocol === "tcp" ? { httpPath: undefined } : "off");
   if (check === "off") return undefined;
   if (entry.protocol === "udp") {
     faults.push('check: a udp service cannot be checked; remove the line, or write check = "off"');
     return undefined;
   }
-  const { port, address = loopback } = entry;
-  const intervalMs = entry.interval * 1_000;
-  // Whatever is changed in the file makes another check of it.
-  const key = ["service", id, check.httpPath ?? "tcp", address, port, intervalMs].join(" ");
-  return {
-    key,
-    container: id,
-    httpPath: check.httpPath,
-    address,
-    port,
-    intervalMs,
-    timeoutMs: usual.timeoutMs,
-  };
+  return { httpPath: check.httpPath, intervalMs: entry.interval * 1_000, timeoutMs: usual.timeoutMs };
 }
 
 /** As a push may say it of a binding; RFC 6763 §6.4: upper and lower case of a key are one. */

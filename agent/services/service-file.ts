@@ -12,41 +12,47 @@ export interface ServiceReading {
   problems: Problem[];
 }
 
+/** `services` is undefined when the text as a whole says nothing: it may be half written, and does not tell that there are none. */
+export interface FileReading {
+  services: DeclaredService[] | undefined;
+  problems: Problem[];
+}
+
 /**
  * The services that the text of one file declares. A wrong entry is a problem, and so is a file that is no TOML; what is right
  * stands. `file` is the file's own name, by which its services' ids and problems begin.
  */
-export function servicesFromText(file: string, text: string, zone: Name): ServiceReading {
-  const reading: ServiceReading = { services: [], problems: [] };
+export function servicesFromText(file: string, text: string, zone: Name): FileReading {
+  const services: DeclaredService[] = [];
+  const problems: Problem[] = [];
   let table: Record<string, unknown>;
   try {
     table = parse(text);
   } catch (fault) {
-    reading.problems.push(problemOf(file, "bad-service-file", notToml(fault)));
-    return reading;
+    problems.push(problemOf(file, "bad-service-file", notToml(fault)));
+    return { services: undefined, problems };
   }
   for (const key of Object.keys(table)) {
     if (key === "service") continue;
     const message = `berth knows nothing called ${shownKey(key)} here; each service is a table of its own that begins with [[service]]`;
-    reading.problems.push(problemOf(file, "bad-service-file", message));
+    problems.push(problemOf(file, "bad-service-file", message));
   }
   const entries = entriesOf(table.service);
   if (entries === undefined) {
     const message =
       "service is one table and not a list; write [[service]], in two pairs of brackets, before each";
-    reading.problems.push(problemOf(file, "bad-service-file", message));
-    return reading;
+    problems.push(problemOf(file, "bad-service-file", message));
+    return { services: undefined, problems };
   }
   const lines = linesOfEntries(text, entries.length);
   for (const [index, entry] of entries.entries()) {
     const { service, faults } = readEntry(`${file}#${index + 1}`, entry, zone);
-    if (service !== undefined) reading.services.push(service);
+    if (service !== undefined) services.push(service);
     const line = lines[index];
     const place = line === undefined ? `service ${index + 1}` : `line ${line} (service ${index + 1})`;
-    if (faults.length > 0)
-      reading.problems.push(problemOf(file, "bad-service", `${place}: ${faults.join("; ")}`));
+    if (faults.length > 0) problems.push(problemOf(file, "bad-service", `${place}: ${faults.join("; ")}`));
   }
-  return reading;
+  return { services, problems };
 }
 
 function entriesOf(value: unknown): unknown[] | undefined {

@@ -81,15 +81,38 @@ describe("reading", () => {
     expect(problems[0]?.message).toContain("what was read last stands");
   });
 
-  it("forgets the services of a file that is gone, or says something else", async () => {
+  it("forgets the services of a file that is gone, or has them no more", async () => {
     await mkdir(directory);
-    await put("a.toml", service("a"));
-    await put("b.toml", service("b"));
+    for (const name of ["a", "b", "c"]) await put(`${name}.toml`, service(name));
     await files.read();
     await unlink(join(directory, "a.toml"));
-    await put("b.toml", "[[not toml");
+    await put("b.toml", "# none");
+    await put("c.toml", '[[service]]\nname = "c"\nport = "wrong"\n');
     expect((await files.read()).services).toEqual([]);
   });
+
+  it.each([
+    ["no TOML", service("a").slice(0, -13), /^its services stay as they were read last: line \d+, column/],
+    ["cut within a letter", Buffer.from([0x23, 0xc3]), /read last: it is not UTF-8 text$/],
+    ["of another shape", '[service]\nname = "a"', /read last: service is one table and not a list/],
+  ])(
+    "keeps the last good services of a file that is %s, until it says something again",
+    async (_, text, words) => {
+      await mkdir(directory);
+      await put("a.toml", service("a") + service("b"));
+      await files.read();
+      await put("a.toml", text);
+      for (let turn = 0; turn < 2; turn++) {
+        const { services, problems } = await files.read();
+        expect(services.map(({ id }) => id)).toEqual(["a.toml#1", "a.toml#2"]);
+        expect(problems).toMatchObject([{ container: "a.toml", message: expect.stringMatching(words) }]);
+      }
+      await put("a.toml", service("c"));
+      const { services, problems } = await files.read();
+      expect(services.map(({ names }) => names[0])).toEqual(["c.berth.internal."]);
+      expect(problems).toEqual([]);
+    },
+  );
 });
 
 describe("watching", () => {

@@ -9,7 +9,7 @@ import type { Clock } from "../clock.ts";
 import type { DeclaredService } from "../declare/input.ts";
 import { isMissing } from "../private-file.ts";
 import { problemOf } from "../problem.ts";
-import { type ServiceReading, servicesFromText } from "./service-file.ts";
+import { type FileReading, type ServiceReading, servicesFromText } from "./service-file.ts";
 
 export interface ServiceFilesOptions {
   /** Need not be there. */
@@ -44,7 +44,7 @@ export class ServiceFiles {
 
   /**
    * All services, sorted by file, and what is wrong. Never rejects: a directory that is missing declares nothing; what is there but cannot
-   * be read is a problem, and its services stay as they were read last.
+   * be read, or is half written, is a problem, and its services stay as they were read last.
    */
   async read(): Promise<ServiceReading> {
     const { directory } = this.#options;
@@ -81,18 +81,26 @@ export class ServiceFiles {
   }
 
   async #readFile(file: string, problems: Problem[]): Promise<DeclaredService[]> {
-    let text: string;
+    const { directory, zone } = this.#options;
+    let reading: FileReading;
     try {
-      text = await textOf(join(this.#options.directory, file));
+      reading = servicesFromText(file, await textOf(join(directory, file)), zone);
     } catch (fault) {
       // Removed since it was listed.
       if (isMissing(fault)) return [];
-      problems.push(problemOf(file, "bad-service-file", describeFault(fault)));
-      return fault instanceof BerthError ? [] : (this.#lastGood.get(file) ?? []);
+      reading = {
+        services: undefined,
+        problems: [problemOf(file, "bad-service-file", describeFault(fault))],
+      };
     }
-    const reading = servicesFromText(file, text, this.#options.zone);
-    problems.push(...reading.problems);
-    return reading.services;
+    if (reading.services !== undefined) {
+      problems.push(...reading.problems);
+      return reading.services;
+    }
+    const kept = this.#lastGood.get(file) ?? [];
+    const stays = kept.length === 0 ? "" : "its services stay as they were read last: ";
+    for (const { code, message } of reading.problems) problems.push(problemOf(file, code, stays + message));
+    return kept;
   }
 
   #pollLater(): void {
@@ -174,7 +182,7 @@ async function filesIn(directory: string, problems: Problem[]): Promise<string[]
   return good.slice(0, mostFiles);
 }
 
-/** Throws a BerthError when the file is not one of services at all, and Node's own fault when it cannot be read now. */
+/** Throws what describes why it cannot be read: a BerthError, or Node's own fault. */
 async function textOf(path: string): Promise<string> {
   // A pipe in its place would block whoever opens it.
   if (!(await stat(path)).isFile()) throw new BerthError("bad-service-file", "it is not a regular file");

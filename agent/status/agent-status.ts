@@ -88,7 +88,10 @@ export const agentStatusSchema = z.object({
   hostId: z.string(),
   /** `granted` is undefined before the registry's first reply. */
   hostLabel: z.object({ declared: z.string(), granted: z.string().optional() }),
+  /** Those the last declared set names; none before there was one. */
   addresses: z.array(z.string()),
+  /** Why the host's own addresses could not be told at the last look; those found before stand. */
+  addressFault: z.string().optional(),
   engines: z.array(engineStatusSchema),
   resolver: resolverStatusSchema,
   bindings: count,
@@ -106,12 +109,19 @@ export type AgentStatus = z.infer<typeof agentStatusSchema>;
  * What an operator has to look at now, a sentence each; none while the agent does its work. Problems of single containers are not among
  * them: those are for whoever labelled the container.
  */
-export function troublesOf({ engines, resolver }: AgentStatus): string[] {
+export function troublesOf(status: AgentStatus): string[] {
+  const { engines, resolver } = status;
   const down = engines.filter(({ up }) => !up);
   return [
+    ...addressTrouble(status),
     ...down.map(({ label, fault }) => `engine ${label} is down${fault === undefined ? "" : `: ${fault}`}`),
     ...leaseTrouble(resolver),
   ];
+}
+
+function addressTrouble({ addresses, addressFault }: AgentStatus): string[] {
+  if (addressFault !== undefined) return [`this host's addresses cannot be told: ${addressFault}`];
+  return addresses.length === 0 ? ["nothing is declared at any address of this host yet"] : [];
 }
 
 /** A resolver that fails while the lease still runs costs nobody a name yet. */

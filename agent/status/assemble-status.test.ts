@@ -37,7 +37,8 @@ function assembled(given: Partial<StatusParts> = {}) {
   const status = assembleStatus(
     {
       ...{ version: "0.1.0", startedAt: 40_000, hostId: "a".repeat(52), declaredLabel: "nas" },
-      ...{ addresses: [target.address], engines: [engine(goodView)], lease, bindings: 2, notes: 1 },
+      ...{ addresses: [target.address], addressFault: undefined, engines: [engine(goodView)], lease },
+      ...{ bindings: 2, notes: 1 },
       ...{ problems: [], flapping: [], services: [] },
       relays: { wanted: [], states: new Map(), counters: new Map() },
       checks: { wanted: [], states: new Map(), faultOf: () => undefined },
@@ -55,6 +56,11 @@ test("moments become ages in seconds", () => {
   expect(uptime).toBe(60);
   expect(engines[0]?.lastReadAgo).toBe(2);
   expect(resolver).toMatchObject({ lastSyncAgo: 4, lease: 15, leaseRemaining: 11, up: true, link: true });
+});
+
+test("addresses that cannot be told any more stand, with the reason", () => {
+  const status = assembled({ addressFault: "no route" });
+  expect(status).toMatchObject({ addresses: ["10.0.0.5"], addressFault: "no route" });
 });
 
 describe("an engine", () => {
@@ -141,7 +147,7 @@ test("a relay has its port or its fault, and what it carried; one not opened yet
 
 test("a check says what it asks, and a service what its check says", () => {
   const check: WantedCheck = {
-    ...{ key: "k", container: "web", httpPath: undefined, address: target.address, port: 80 },
+    ...{ key: "k", container: "db.toml#1", httpPath: undefined, address: target.address, port: 80 },
     ...{ intervalMs: 10_000, timeoutMs: 3_000 },
   };
   const service: DeclaredService = {
@@ -150,18 +156,28 @@ test("a check says what it asks, and a service what its check says", () => {
   };
   const status = assembled({
     checks: {
-      wanted: [check, { ...check, key: "h", httpPath: "/ok" }],
-      states: new Map([["k", "unhealthy"]]),
+      wanted: [
+        check,
+        { ...check, key: "h", httpPath: "/ok", container: "web" },
+        { ...check, key: "v4", container: "db.toml#3" },
+        { ...check, key: "v6", container: "db.toml#3" },
+      ],
+      states: new Map([
+        ["k", "unhealthy"],
+        ["v4", "healthy"],
+        ["v6", "unhealthy"],
+      ]),
       faultOf: (key) => (key === "k" ? "refused" : undefined),
     },
-    services: [service, { ...service, id: "db.toml#2", check: undefined }],
+    services: [service, { ...service, id: "db.toml#2", check: undefined }, { ...service, id: "db.toml#3" }],
   });
-  expect(status.checks).toEqual([
-    { container: "web", target: "tcp 10.0.0.5:80", state: "unhealthy", fault: "refused" },
+  expect(status.checks.slice(0, 2)).toEqual([
+    { container: "db.toml#1", target: "tcp 10.0.0.5:80", state: "unhealthy", fault: "refused" },
     { container: "web", target: "http://10.0.0.5:80/ok", state: "starting", fault: undefined },
   ]);
   expect(status.services).toEqual([
     { id: "db.toml#1", names: ["db.berth.internal"], state: "unhealthy" },
     { id: "db.toml#2", names: ["db.berth.internal"], state: "unchecked" },
+    { id: "db.toml#3", names: ["db.berth.internal"], state: "healthy" },
   ]);
 });

@@ -16,6 +16,7 @@ export interface StatusParts {
   hostId: string;
   declaredLabel: string;
   addresses: readonly Address[];
+  addressFault: string | undefined;
   engines: readonly EnginePart[];
   lease: LeaseState;
   /** Of the set that was offered last. */
@@ -52,6 +53,7 @@ export function assembleStatus(parts: StatusParts, now: number): AgentStatus {
     hostId,
     hostLabel: { declared: declaredLabel, granted: lease.hostLabel },
     addresses: [...addresses],
+    addressFault: parts.addressFault,
     engines: engines.map((engine) => engineStatus(engine, now)),
     resolver: resolverStatus(lease, now),
     bindings: parts.bindings,
@@ -124,12 +126,20 @@ function checkStatuses({ wanted, states, faultOf }: StatusParts["checks"]): Agen
   }));
 }
 
-function serviceStatuses({ services, checks: { states } }: StatusParts): AgentStatus["services"] {
+function serviceStatuses({ services, checks: { wanted, states } }: StatusParts): AgentStatus["services"] {
+  const byService = Map.groupBy(wanted, ({ container }) => container);
   return services.map(({ id, names, check }) => ({
     id,
     names: names.map(displayName),
-    state: check === undefined ? "unchecked" : (states.get(check.key) ?? "starting"),
+    state: check === undefined ? "unchecked" : bestOf(byService.get(id) ?? [], states),
   }));
+}
+
+/** A service is declared as soon as one of its addresses serves; what the others say stands among the checks. */
+function bestOf(checks: readonly WantedCheck[], states: StatusParts["checks"]["states"]): CheckState {
+  const found = new Set(checks.map(({ key }) => states.get(key) ?? "starting"));
+  if (found.has("healthy")) return "healthy";
+  return found.has("unhealthy") && !found.has("starting") ? "unhealthy" : "starting";
 }
 
 function targetOf({ httpPath, address, port }: WantedCheck): string {

@@ -27,7 +27,7 @@ export function metricsText(status: AgentStatus): string {
 }
 
 function hostFamilies(status: AgentStatus): Family[] {
-  const { version, hostId, hostLabel, problems, checks, services } = status;
+  const { version, hostId, hostLabel, addressFault, problems, checks, services } = status;
   const info = { version, host_id: hostId, host_label: hostLabel.granted ?? hostLabel.declared };
   const codes = countsOf(problems.map(({ code }) => code));
   const states = countsOf(checks.map(({ state }) => state));
@@ -35,6 +35,9 @@ function hostFamilies(status: AgentStatus): Family[] {
   return [
     gauge("info", "The agent's version and its host; always 1.", [{ value: 1, labels: info }]),
     gauge("uptime_seconds", "Seconds since the agent's start.", [{ value: status.uptime }]),
+    gauge("addresses_up", "Whether the host's last look at its own addresses was good.", [
+      { value: addressFault === undefined },
+    ]),
     gauge("bindings", "Bindings the host declares.", [{ value: status.bindings }]),
     gauge("problems", "What hinders containers from being reached.", [{ value: problems.length }]),
     gauge("problems_by_code", "What hinders containers from being reached.", samplesBy("code", codes)),

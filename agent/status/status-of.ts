@@ -18,6 +18,7 @@ export function statusOf(subject: StatusSubject, now: number): AgentStatus {
     {
       ...{ version, hostId, startedAt, declaredLabel: hostLabel, lease: keeper.state },
       addresses: last?.declared.addresses ?? [],
+      addressFault: reconciler.addressFault,
       engines: engines.map(({ label, engine, watch }) => {
         return { label, where: engine.where, view: watch.view, counters: watch.counters };
       }),

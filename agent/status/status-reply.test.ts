@@ -12,11 +12,12 @@ const source: StatusSource = {
 
 function ask(
   given: Partial<StatusRequest> = {},
-  means: { source?: StatusSource; isOpenToOthers?: boolean } = {},
+  means: { source?: StatusSource; isOpenToOthers?: boolean; mayExplain?: () => boolean } = {},
 ) {
   const request = { method: "GET", target: "/status", host: "127.0.0.1:9853", hasBody: false, ...given };
   const log = new RecordedLog();
-  return { ...replyTo(request, { source, log, isOpenToOthers: false, ...means }), log };
+  const usual = { source, log, isOpenToOthers: false, mayExplain: () => true };
+  return { ...replyTo(request, { ...usual, ...means }), log };
 }
 
 describe("the pages", () => {
@@ -35,6 +36,16 @@ describe("the pages", () => {
   test("/explain has a line for each fact, and no line or escape of a label's own", () => {
     const reply = ask({ target: "/explain?of=web" });
     expect(reply).toMatchObject({ status: 200, text: "web runs\nits label says  [2J forged\n" });
+  });
+
+  test("/explain is put off when too many are asked for, and nothing else is", () => {
+    const explain = () => expect.fail("it was explained");
+    const means = { source: { ...source, explain }, mayExplain: () => false };
+    const reply = ask({ target: "/explain?of=web" }, means);
+    expect(reply).toMatchObject({ status: 429, headers: { "retry-after": "1" } });
+    expect(reply.text).toContain("ask again in a second");
+    expect(ask({ target: "/status" }, means).status).toBe(200);
+    expect(ask({ target: "/metrics" }, means).status).toBe(200);
   });
 
   test("/explain of what nobody knows is not found, in words that cannot be forged", () => {

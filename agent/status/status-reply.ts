@@ -33,6 +33,8 @@ export interface ReplyMeans {
   log: Log;
   /** The operator lets other machines connect. */
   isOpenToOthers: boolean;
+  /** An explanation declares the whole host anew, so there is a limit to them for everybody together. */
+  mayExplain(): boolean;
 }
 
 const plain = "text/plain; charset=utf-8";
@@ -40,7 +42,8 @@ const plain = "text/plain; charset=utf-8";
 const longestSubject = 300;
 
 /** Never throws. */
-export function replyTo(request: StatusRequest, { source, log, isOpenToOthers }: ReplyMeans): StatusReply {
+export function replyTo(request: StatusRequest, means: ReplyMeans): StatusReply {
+  const { log, isOpenToOthers } = means;
   if (!isOwnHost(request.host, isOpenToOthers))
     return refusal(
       421,
@@ -50,7 +53,7 @@ export function replyTo(request: StatusRequest, { source, log, isOpenToOthers }:
     return { ...refusal(405, "only GET is answered here"), headers: { allow: "GET, HEAD" } };
   if (request.hasBody) return refusal(413, "a request has no body here");
   try {
-    return pageAt(request.target, source);
+    return pageAt(request.target, means);
   } catch (fault) {
     log.error(`a request for metrics or status failed: ${describeFault(fault)}`);
     return refusal(500, "the agent could not tell; its log says why");
@@ -67,7 +70,8 @@ function isOwnHost(host: string, isOpenToOthers: boolean): boolean {
   return isOpenToOthers && parseAddress(name.replace(/^\[|\]$/g, "")) !== undefined;
 }
 
-function pageAt(target: string, source: StatusSource): StatusReply {
+function pageAt(target: string, means: ReplyMeans): StatusReply {
+  const { source } = means;
   // By hand: a URL parser would find a host in //host/metrics.
   const [path = "", query = ""] = target.split("?", 2);
   switch (path) {
@@ -76,15 +80,19 @@ function pageAt(target: string, source: StatusSource): StatusReply {
     case "/status":
       return page("application/json", `${printableJson(source.status())}\n`);
     case "/explain":
-      return explanation(new URLSearchParams(query).get("of") ?? "", source);
+      return explanation(new URLSearchParams(query).get("of") ?? "", means);
     default:
       return refusal(404, "there are /metrics, /status and /explain?of=NAME");
   }
 }
 
-function explanation(what: string, source: StatusSource): StatusReply {
+function explanation(what: string, { source, mayExplain }: ReplyMeans): StatusReply {
   if (what === "" || what.length > longestSubject)
     return refusal(400, "say what to explain, a container, a service or a name, as in /explain?of=web");
+  if (!mayExplain()) {
+    const busy = refusal(429, "too many explanations are asked for at once; ask again in a second");
+    return { ...busy, headers: { "retry-after": "1" } };
+  }
   const lines = source.explain(what);
   if (lines === undefined) return refusal(404, `the agent knows no container, service or name "${what}"`);
   // Labels are quoted in them.

@@ -20,10 +20,10 @@ afterEach(async () => {
 const source: StatusSource = { status: () => statusWith(), explain: () => undefined };
 
 async function started(
-  options: { port?: number; host?: string; source?: StatusSource } = {},
+  options: { port?: number; host?: string; source?: StatusSource; now?: () => number } = {},
 ): Promise<StatusServer> {
-  const listen = { host: options.host ?? "127.0.0.1", port: options.port ?? 0 };
-  const server = await createStatusServer({ listen, source: options.source ?? source, log });
+  const { port = 0, host = "127.0.0.1", ...others } = options;
+  const server = await createStatusServer({ source, log, ...others, listen: { host, port } });
   closing.push(() => server.close());
   return server;
 }
@@ -144,14 +144,35 @@ describe("the status server", () => {
     expect(octets).toBeLessThan(JSON.stringify(large).length);
   });
 
-  test("takes so many connections and no more, and the next ones when they are over", async () => {
+  test("ends the connection that has asked nothing for longest, for a new one", async () => {
     const port = portOf(await started());
-    const sockets = await Promise.all(Array.from({ length: 64 }, () => connected(port)));
-    const further = await connected(port);
-    further.resume();
-    await once(further, "close");
-    for (const socket of sockets) socket.destroy();
-    await vi.waitFor(async () => expect((await ask(port, "/status")).status).toBe(200));
+    const sockets = [];
+    for (let count = 0; count < 64; count++) sockets.push((await connected(port)).resume());
+    const [first, second] = sockets;
+    const firstEnds = once(first ?? expect.fail(), "close");
+    // Whoever asks is no longer the quietest.
+    second?.write("GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await once(second ?? expect.fail(), "data");
+    expect((await ask(port, "/status")).status).toBe(200);
+    await firstEnds;
+    expect((await ask(port, "/status")).status).toBe(200);
+    expect(sockets.slice(1).filter(({ closed }) => closed)).toEqual([]);
+  });
+
+  test("explains a few times a second and no more, whoever asks", async () => {
+    let now = 0;
+    const explained: string[] = [];
+    const explain = (what: string): string[] => {
+      explained.push(what);
+      return ["so it is"];
+    };
+    const port = portOf(await started({ source: { ...source, explain }, now: () => now }));
+    const asked = Array.from({ length: 60 }, (_, index) => ask(port, `/explain?of=c${index}`));
+    const replies = await Promise.all(asked);
+    expect(explained).toHaveLength(4);
+    expect(replies.filter(({ status }) => status === 429)).toHaveLength(56);
+    now = 1_000;
+    expect((await ask(port, "/explain?of=web")).text).toBe("so it is\n");
   });
 
   test("a close ends what is open", async () => {

@@ -5,13 +5,18 @@ import { formatEndpoint, isLoopbackHost } from "../../shared/address.ts";
 import type { ListenAddress } from "../../shared/config.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import { systemClock } from "../clock.ts";
 import { serverName } from "./agent-status.ts";
-import { replyTo, type StatusSource } from "./status-reply.ts";
+import { Allowance } from "./allowance.ts";
+import { boundConnections } from "./bound-connections.ts";
+import { type ReplyMeans, replyTo, type StatusSource } from "./status-reply.ts";
 
 export interface StatusServerOptions {
   listen: ListenAddress;
   source: StatusSource;
   log: Log;
+  /** Milliseconds that only ever grow. */
+  now?: () => number;
 }
 
 export interface StatusServer {
@@ -22,11 +27,13 @@ export interface StatusServer {
 }
 
 /*
- * What everybody on this machine together may take: whoever can connect may ask, so none of these is left to the client. Connections, octets
- * of a request's head, and milliseconds: for its head to arrive, for one whole exchange, between two of them, until a taken port is tried again.
+ * What everybody on this machine together may take: whoever can connect may ask, so none of these is left to the client. Connections,
+ * explanations a second, octets of a request's head, and milliseconds: for its head to arrive, for one whole exchange, between two of them,
+ * until a taken port is tried again.
  */
 const limits = {
   connections: 64,
+  explanations: 4,
   headOctets: 8192,
   headMs: 5_000,
   exchangeMs: 10_000,
@@ -81,7 +88,7 @@ export async function createStatusServer(options: StatusServerOptions): Promise<
   };
 }
 
-function boundedServer({ source, listen, log }: StatusServerOptions): Server {
+function boundedServer({ source, listen, log, now = systemClock.now }: StatusServerOptions): Server {
   const settings = {
     maxHeaderSize: limits.headOctets,
     headersTimeout: limits.headMs,
@@ -90,26 +97,22 @@ function boundedServer({ source, listen, log }: StatusServerOptions): Server {
     // Node looks for what is overdue this often; its own 30 s would leave a slow client six times its limit.
     connectionsCheckingInterval: 1_000,
   };
-  const isOpenToOthers = !isLoopbackHost(listen.host);
+  const explanations = new Allowance(limits.explanations, now);
+  const mayExplain = (): boolean => explanations.take();
+  const means = { source, log, isOpenToOthers: !isLoopbackHost(listen.host), mayExplain };
   const server = createServer(settings, (request, response) => {
     // A client that takes its reply octet by octet is never quiet.
     const deadline = setTimeout(() => request.socket.destroy(), limits.exchangeMs);
     response.once("close", () => clearTimeout(deadline));
-    answer(request, response, { source, log, isOpenToOthers });
+    answer(request, response, means);
   });
-  server.maxConnections = limits.connections;
+  boundConnections(server, limits.connections);
   // Also before the first octet of a request.
   server.setTimeout(limits.quietMs, (socket) => socket.destroy());
   return server;
 }
 
-interface AnswerMeans {
-  source: StatusSource;
-  log: Log;
-  isOpenToOthers: boolean;
-}
-
-function answer(request: IncomingMessage, response: ServerResponse, means: AnswerMeans): void {
+function answer(request: IncomingMessage, response: ServerResponse, means: ReplyMeans): void {
   const { method = "", url = "", headersDistinct } = request;
   const hosts = headersDistinct.host ?? [];
   const hasBody =

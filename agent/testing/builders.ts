@@ -44,6 +44,7 @@ export function containerOf(name: string, given: Partial<ContainerFacts> = {}): 
     image: "nginx:1.27",
     labels: {},
     env: {},
+    unread: undefined,
     running: true,
     startedAt: "2026-11-22T10:00:00Z",
     stopSignal: "SIGTERM",

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import type { Address } from "../../shared/address.ts";
 import type { RelayOptions } from "../relay/open-relay.ts";
 import { noTraffic } from "../relay/open-relay.ts";
+import { RelayBudget } from "../relay/relay-budget.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { RecordedLog } from "./recorded-log.ts";
 
@@ -14,6 +15,7 @@ export class RelayStand {
   readonly clock = new FakeClock();
   readonly log = new RecordedLog();
   readonly counters = { ...noTraffic };
+  budget = new RelayBudget(16_384, this.log);
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
@@ -32,7 +34,8 @@ export class RelayStand {
 
   options(port: number, targetPort: number, listen: readonly Address[] = [loopback]): RelayOptions {
     const target = { address: loopback, port: targetPort };
-    return { listen, port, target, counters: this.counters, clock: this.clock, log: this.log };
+    const { budget, clock, counters, log } = this;
+    return { listen, port, target, counters, budget, clock, log };
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { debianArchitecture, nodeBinary, sourceDate } from "../source.ts";
-import { layOutProgram, libraryDir, programs, putFile } from "../tree.ts";
+import { agentEnvironment, layOutProgram, libraryDir, programs, putFile } from "../tree.ts";
 
 export interface ImageOptions {
   version: string;
@@ -12,6 +12,12 @@ export interface ImageOptions {
 }
 
 const stateDir = "/var/lib/berth";
+
+/**
+ * A new volume takes over owner and mode of the directory it is mounted at. By the owner the user `berth` may write there, and by the group
+ * a root without capabilities, for whom its own number alone would open nothing.
+ */
+const stateOwner = ["--owner=0", "--group=0"];
 
 /**
  * What `docker import` is told about the root file system. Node is the container's first process, so that it gets SIGTERM and SIGHUP
@@ -22,7 +28,7 @@ const changes = [
   'CMD ["agent"]',
   `ENV BERTH_STATE_DIR=${stateDir}`,
   // As the package's own start has it.
-  "ENV MALLOC_ARENA_MAX=1",
+  ...Object.entries(agentEnvironment).map(([name, value]) => `ENV ${name}=${value}`),
   `VOLUME ${stateDir}`,
   "LABEL berth.ignore=true",
 ];
@@ -43,18 +49,27 @@ export async function buildImage({ version, outDir }: ImageOptions): Promise<str
       "root:x:0:0:root:/:/sbin/nologin\nberth:x:65532:65532:berth:/:/sbin/nologin\n",
     );
     putFile(join(tree, "etc/group"), "root:x:0:\nberth:x:65532:\n");
-    mkdirSync(join(tree, stateDir), { recursive: true });
+    mkdirSync(join(tree, dirname(stateDir)), { recursive: true });
     mkdirSync(join(tree, "tmp"));
     execFileSync("chmod", ["-R", "u=rwX,go=rX", tree]);
     execFileSync("chmod", ["1777", join(tree, "tmp")]);
     mkdirSync(outDir, { recursive: true });
     const path = join(outDir, `berth_${version}_${debianArchitecture()}.rootfs.tar`);
-    const stamp = ["--sort=name", `--mtime=@${sourceDate()}`, "--owner=0", "--group=0", "--numeric-owner"];
-    execFileSync("tar", ["--create", ...stamp, "--file", path, "--directory", tree, "."]);
+    archive("--create", path, tree, [".", "--owner=0", "--group=0"]);
+    mkdirSync(join(tree, stateDir), { recursive: true });
+    execFileSync("chmod", ["755", join(tree, stateDir)]);
+    const [below, state] = [join(tree, dirname(stateDir)), `./${basename(stateDir)}`];
+    archive("--append", path, below, [state, ...stateOwner, `--transform=s,^\\./,.${dirname(stateDir)}/,`]);
     return path;
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
+}
+
+/** Stamped so that one source always makes the same bytes. */
+function archive(action: "--create" | "--append", path: string, from: string, words: string[]): void {
+  const stamp = ["--sort=name", `--mtime=@${sourceDate()}`, "--numeric-owner"];
+  execFileSync("tar", [action, ...stamp, "--file", path, "--directory", from, ...words]);
 }
 
 /** The command that makes an image of the tar file in the engine it is given to. */

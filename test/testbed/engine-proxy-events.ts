@@ -2,6 +2,8 @@
 export type EventPlan = {
   /** The same seed and the same events have the same fates. */
   seed: number;
+  /** What passes whatever its fate; it is another event's part to be lost. */
+  spared?: RegExp | undefined;
   drop?: number;
   duplicate?: number;
   /** It comes after its successor. */
@@ -63,7 +65,7 @@ export class LineMangler {
 
   #line(line: string): void {
     const { drop = 0, duplicate = 0, reorder = 0, delay = 0, delayMs = 0 } = this.#plan;
-    const fate = this.#random();
+    const fate = this.#plan.spared?.test(line) === true ? 1 : this.#random();
     if (fate < drop) this.#counts.dropped++;
     else if (fate < drop + duplicate) this.#duplicate(line);
     else if (fate < drop + duplicate + reorder) this.#hold(line);

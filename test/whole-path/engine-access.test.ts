@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
@@ -140,6 +140,31 @@ describe.skipIf(whyNoEngines() !== undefined)("an engine", { timeout }, () => {
     }
   });
 
+  test("whose event stream is cut on its way keeps every port, and misses nothing", async () => {
+    // Without info it is taken for one whose containers end with it.
+    const proxy = await EngineProxy.start({ engine: engine.socketPath });
+    const streams = () => proxy.asked.get("GET /events") ?? 0;
+    try {
+      await beside(`unix://${proxy.socketPath}`);
+      // One that has told nothing since it was started cannot prove who it is.
+      await expectItIsFollowed();
+      for (const round of [1, 2]) {
+        const since = performance.now();
+        await until("the stream is no longer new", () => performance.now() - since > 1_500);
+        const { pushes, renewals } = resolver;
+        const before = streams();
+        proxy.breakStreams();
+        await until(`another stream, ${round}`, () => streams() > before);
+        await until("two renewals", () => resolver.renewals >= renewals + 2);
+        expect(resolver.pushes).toBe(pushes);
+      }
+      await expectItIsFollowed();
+    } finally {
+      await agent?.close();
+      await proxy.close();
+    }
+  });
+
   describe("by TCP with TLS", () => {
     let door: NetnsDoor;
     beforeAll(async () => {
@@ -154,6 +179,17 @@ describe.skipIf(whyNoEngines() !== undefined)("an engine", { timeout }, () => {
       const tls = folderOf(certificates, "client");
       await beside(`tcp://127.0.0.1:${door.port}?tls=${tls}&advertise=${far}`);
       await expectItIsFollowed([far]);
+    });
+
+    test("is a problem that names the file until its certificates are there, with no restart", async () => {
+      const tls = folderOf(certificates, "late");
+      rmSync(join(tls, "key.pem"));
+      await beside(`tcp://127.0.0.1:${door.port}?tls=${tls}&advertise=${far}`, { engineGrace: "10" });
+      await until("the problem", () => resolver.problems.length > 0, { timeoutMs: 40_000 });
+      expect(resolver.declared?.problems[0]?.message).toMatch(/late\/key\.pem cannot be read/);
+      copyFileSync(certificates.keyFile, join(tls, "key.pem"));
+      await untilTrue("it is found once they are", [far]);
+      await until("no problem", () => resolver.problems.length === 0);
     });
 
     test("is not asked for anything when another CA vouches for it", async () => {

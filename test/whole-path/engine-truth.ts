@@ -3,13 +3,25 @@ import type { PushRecorder } from "./push-recorder.ts";
 
 /**
  * What is reachable on an engine by its containers' own names, made from `docker inspect` alone and with none of the agent's code:
- * `web 80/tcp 10.77.0.1:32768`, sorted. For containers with published ports and no labels.
+ * `web 80/tcp 10.77.0.1:32768`, sorted. For containers without labels: with published ports, in the host's network, or in another
+ * container's.
  */
 export async function truthOf(engine: EngineCli, addresses: string[]): Promise<string[]> {
   const ids = (await engine.docker("ps", "--quiet", "--no-trunc")).split("\n").filter(Boolean);
   if (ids.length === 0) return [];
   const containers = JSON.parse(await engine.docker("inspect", ...ids)) as Inspected[];
-  return containers.flatMap((container) => linesOf(container, addresses)).toSorted();
+  const lines = await Promise.all(
+    containers.map(async (container) => {
+      const owner = ownerOf(container, containers);
+      if (!isServing(container) || owner === undefined) return [];
+      if (owner === container && !isHost(owner)) return publishedOf(owner, container.Name, addresses);
+      const exposed = await exposedOf(engine, container);
+      if (isHost(owner)) return openOnHost(container.Name, exposed, addresses);
+      const isInNetworkOfBefore = Date.parse(owner.State.StartedAt) > Date.parse(container.State.StartedAt);
+      return isInNetworkOfBefore ? [] : publishedOf(owner, container.Name, addresses, exposed);
+    }),
+  );
+  return lines.flat().toSorted();
 }
 
 /** What the registry was told last, in the same words. */
@@ -25,19 +37,62 @@ export function declaredIn(resolver: PushRecorder): string[] {
 }
 
 type Inspected = {
+  Id: string;
   Name: string;
-  State: { Running: boolean; Paused: boolean; Restarting: boolean };
+  Image: string;
+  State: { Running: boolean; Paused: boolean; Restarting: boolean; StartedAt: string };
+  Config: { ExposedPorts?: Record<string, object> | null };
+  HostConfig: { NetworkMode: string };
   NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> };
 };
 
-function linesOf({ Name, State, NetworkSettings }: Inspected, addresses: string[]): string[] {
-  if (!State.Running || State.Paused || State.Restarting) return [];
+function isServing({ State }: Inspected): boolean {
+  return State.Running && !State.Paused && !State.Restarting;
+}
+
+function isHost({ HostConfig }: Inspected): boolean {
+  return HostConfig.NetworkMode === "host";
+}
+
+/** Whose network it uses: its own, or that of one that serves; undefined when that one does not. */
+function ownerOf(container: Inspected, all: Inspected[]): Inspected | undefined {
+  const [, reference] = /^container:(.+)$/.exec(container.HostConfig.NetworkMode) ?? [];
+  if (reference === undefined) return container;
+  const owner = all.find(({ Id, Name }) => Id === reference || Name === `/${reference}`);
+  return owner !== undefined && isServing(owner) ? ownerOf(owner, all) : undefined;
+}
+
+/** Such as 80/tcp. Podman says it of the image alone, where the agent looks for containers in the host's network only. */
+async function exposedOf(engine: EngineCli, container: Inspected): Promise<string[]> {
+  const { Config, Image } = container;
+  const own = Object.keys(Config.ExposedPorts ?? {});
+  if (own.length > 0 || !isHost(container)) return own;
+  const [image] = JSON.parse(await engine.docker("image", "inspect", Image)) as Pick<Inspected, "Config">[];
+  return Object.keys(image?.Config.ExposedPorts ?? {});
+}
+
+function openOnHost(name: string, exposed: string[], addresses: string[]): string[] {
+  return exposed.flatMap((key) =>
+    addresses.map(
+      (address) => `${name.replace("/", "")} ${key} ${withPort(address, key.split("/")[0] ?? "")}`,
+    ),
+  );
+}
+
+/** The ports of `owner`, or those of them that are `exposed`, as the container `name` has them. */
+function publishedOf(
+  { NetworkSettings }: Inspected,
+  name: string,
+  addresses: string[],
+  exposed?: string[],
+): string[] {
   const lines: string[] = [];
   for (const [key, entries] of Object.entries(NetworkSettings.Ports)) {
+    if (exposed?.includes(key) === false) continue;
     for (const { HostIp, HostPort } of entries ?? []) {
       for (const address of addresses) {
         if (isOpenAt(HostIp, address))
-          lines.push(`${Name.replace("/", "")} ${key} ${withPort(address, HostPort)}`);
+          lines.push(`${name.replace("/", "")} ${key} ${withPort(address, HostPort)}`);
       }
     }
   }

@@ -50,8 +50,12 @@ export async function runFirst(
 ): Promise<void> {
   for (let slot = 0; slot < slots; slot++) {
     const name = `${prefix}${slot}`;
-    await engine.docker("run", "--detach", "--name", name, ...pick(shapes, random), "berth-sample");
+    await engine.docker(...runOf(name, prefix, random));
   }
+  await engine.docker(...idle(`${prefix}h`, "--network", "host"));
+  // Nobody acts on the owner, so the guest can always be started.
+  await engine.docker("run", "--detach", "--name", `${prefix}o`, "--publish", "80", "berth-sample");
+  await engine.docker(...idle(`${prefix}g`, "--network", `container:${prefix}o`));
 }
 
 /** At least one of its effects is certain, whatever there was before. */
@@ -63,9 +67,21 @@ export async function startOneAndEndOne(
   await engine.docker("rm", "--force", `${prefix}${step % slots}`).catch(() => undefined);
 }
 
+/** Those whose new run the engine's list does not tell from the one before: nothing of theirs is published. */
+export async function restartUntold({
+  engine,
+  prefix,
+}: Pick<ModelEngine, "engine" | "prefix">): Promise<void> {
+  for (const name of ["h", "g"])
+    await engine.docker("restart", "--time", "2", `${prefix}${name}`).catch(() => undefined);
+}
+
+/** The event that says a container was told to stop. */
+export const stopEvent = /"(Action|Status)":"(kill|stop)"/;
+
 const containerActions: ((container: string, random: Random, prefix: string) => string[])[] = [
-  (container, random) => ["run", "--detach", "--name", container, ...pick(shapes, random), "berth-sample"],
-  (container, random) => ["run", "--detach", "--name", container, ...pick(shapes, random), "berth-sample"],
+  (container, random, prefix) => runOf(container, prefix, random),
+  (container, random, prefix) => runOf(container, prefix, random),
   (container, random, prefix) => [
     ...["run", "--detach", "--name", container, "--publish", `${fixedPort(container, prefix)}:80`],
     ...(random() < 0.5 ? ["--restart", "always"] : []),
@@ -96,6 +112,20 @@ const shapes: string[][] = [
   ["--publish", "80", "--health-cmd", "true", "--health-interval", "1s"],
   [],
 ];
+
+function runOf(container: string, prefix: string, random: Random): string[] {
+  if (random() < 0.8)
+    return ["run", "--detach", "--name", container, ...pick(shapes, random), "berth-sample"];
+  const owner = `${prefix}0`;
+  const isGuest = container !== owner && random() < 0.6;
+  return idle(container, "--network", isGuest ? `container:${owner}` : "host");
+}
+
+/** Says that it listens at the port its image EXPOSEs, and does not: in a shared network one alone could. */
+function idle(container: string, ...flags: string[]): string[] {
+  const command = ["sh", "-c", "trap 'exit 0' TERM; sleep 99999 & wait"];
+  return ["run", "--detach", "--name", container, ...flags, "berth-sample", ...command];
+}
 
 /** No two containers want the same one, unless one of them was renamed. */
 function fixedPort(container: string, prefix: string): number {

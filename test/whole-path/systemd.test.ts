@@ -151,6 +151,41 @@ describe.skipIf(whyNoMachines())("the package on a machine with systemd", () => 
     await until("the container's name", () => isAnswered({ doh }, "cafe"));
   });
 
+  it("takes the agent for dead when one of its loops hangs while all else goes on", {
+    timeout: 180_000,
+  }, async () => {
+    const dropIn = `/etc/systemd/system/${agent}.d/stalls.conf`;
+    // At a signal, so that the agent that comes after it lives.
+    const stalls = `process.once("SIGUSR2", () => { crypto.subtle.digest = () => new Promise(() => {}); });\n`;
+    machine.write("/usr/local/lib/stalls.cjs", stalls);
+    machine.write(dropIn, "[Service]\nEnvironment=NODE_OPTIONS=--require=/usr/local/lib/stalls.cjs\n");
+    await machine.must("systemctl", "daemon-reload");
+    await machine.must("systemctl", "restart", agent);
+    const before = await mainPid(agent);
+    await pushedBy(before);
+
+    await machine.must("kill", "-USR2", before);
+    // Its lease is kept by whoever has digested the set that is to be offered now.
+    await host.engine.runContainer({ name: "inn", publish: ["80"] });
+    // It answers whoever asks how it is, and all that time it is the same one.
+    await until(
+      "a lapsed lease, told by the agent that lets it lapse",
+      async () => /the lease at .* has lapsed/.test((await machine.run("berth", "status")).stderr),
+      { timeoutMs: 60_000, everyMs: 500 },
+    );
+    expect(await mainPid(agent)).toBe(before);
+    await untilAnother(agent, before, 90_000);
+    expect(await linesOf(before)).toMatch(
+      /lease stands still, \d+ ms late; unless that ends, systemd restarts/,
+    );
+    await until("both containers' names", async () => {
+      return (await isAnswered({ doh }, "cafe")) && (await isAnswered({ doh }, "inn"));
+    });
+    await machine.must("rm", dropIn, "/usr/local/lib/stalls.cjs");
+    await machine.must("systemctl", "daemon-reload");
+    await machine.must("systemctl", "restart", agent);
+  });
+
   it("lives on under its watchdog while its loops turn", async () => {
     const before = await mainPid(agent);
     const seen = new Set<string>();
@@ -214,18 +249,21 @@ describe.skipIf(whyNoMachines())("the package on a machine with systemd", () => 
     return Number(pid) > 1 ? pid : expect.fail(`${unit} does not run:\n${await journal(unit)}`);
   }
 
-  async function untilAnother(unit: string, pid: string): Promise<void> {
+  async function untilAnother(unit: string, pid: string, timeoutMs = 40_000): Promise<void> {
     await until(
       `${unit} to be another process`,
       async () => {
         return (await mainPid(unit)) !== pid && (await machine.property(unit, "ActiveState")) === "active";
       },
-      { timeoutMs: 40_000, everyMs: 200 },
+      { timeoutMs, everyMs: 200 },
     );
   }
 
   async function pushedBy(pid: string): Promise<void> {
-    const lines = () => machine.must("journalctl", "--no-pager", "--output=cat", `_PID=${pid}`);
-    await until("the agent's push", async () => /pushed \d+ bindings/.test(await lines()));
+    await until("the agent's push", async () => /pushed \d+ bindings/.test(await linesOf(pid)));
+  }
+
+  function linesOf(pid: string): Promise<string> {
+    return machine.must("journalctl", "--no-pager", "--output=cat", `_PID=${pid}`);
   }
 });
