@@ -56,6 +56,7 @@ function statusOfHostile(name: string, labelsOf: Record<string, string>, said: s
     {
       ...{ version: "0.1.0", startedAt: 0, hostId: "a".repeat(52), declaredLabel: "nas", addresses: [] },
       ...{ bindings: outcome.bindings.length, problems: outcome.problems, notes: outcome.notes.length },
+      addressFault: said,
       engines: [
         { label: said, where: name, view, counters: { passes: 0, events: 0, lastReadAt: undefined } },
       ],

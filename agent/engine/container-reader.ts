@@ -48,13 +48,16 @@ export class ContainerReader {
 }
 
 /**
- * Its image's id, for a container in the host's network that is not said to expose anything itself: Podman leaves that to the image, and
+ * Its image's id, for a container in the host's network, or another container's, that is not said to expose anything itself: Podman leaves that to the image, and
  * nothing else tells its ports.
  */
 function imageToAsk({ Image: image, Config, HostConfig }: EngineInspect): string | undefined {
-  const isHost = objectAt(HostConfig)?.NetworkMode === "host";
+  const mode: unknown = objectAt(HostConfig)?.NetworkMode;
+  const isInOthersNetwork = typeof mode === "string" && /^(host$|container:)/.test(mode);
   const isTold = Object.keys(objectAt(objectAt(Config)?.ExposedPorts) ?? {}).length > 0;
-  return isHost && !isTold && typeof image === "string" && /^[\w:.-]+$/.test(image) ? image : undefined;
+  return isInOthersNetwork && !isTold && typeof image === "string" && /^[\w:.-]+$/.test(image)
+    ? image
+    : undefined;
 }
 
 function objectAt(value: unknown): ExposedMap | undefined {

@@ -64,6 +64,18 @@ test("one whose request is under way stays, while another is quiet", async () =>
   expect(first.closed).toBe(false);
 });
 
+test("one that was answered is quiet again, and gives way to one whose request is under way", async () => {
+  let isSilent = true;
+  await boundedTo(2, (request, response) => (isSilent ? undefined : answering(request, response)));
+  const first = await asking();
+  isSilent = false;
+  const second = await connected();
+  await answered(second);
+  await connected();
+  await once(second, "close");
+  expect(first.closed).toBe(false);
+});
+
 test("where every request is under way the oldest ends", async () => {
   await boundedTo(2, silent);
   const first = await asking();

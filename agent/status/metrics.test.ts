@@ -32,6 +32,7 @@ describe("metrics", () => {
     ["resolver_up", 1],
     ["link_open", 1],
     ["renewals_total", 200],
+    ["addresses_up", 1],
     ["bindings", 12],
     ["problems", 0],
     ["engine_last_read_age_seconds", 2.5],
@@ -41,6 +42,10 @@ describe("metrics", () => {
     ["uptime_seconds", 3600],
   ])("tell %s: %d", (name, value) => {
     expect(sampled(statusWith(), name)).toBe(value);
+  });
+
+  test("tell by 0 that the host's addresses cannot be told", () => {
+    expect(sampled(statusWith({ addressFault: "no route" }), "addresses_up")).toBe(0);
   });
 
   test("tell each engine apart, and a dead one by 0", () => {

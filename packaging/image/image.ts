@@ -17,7 +17,7 @@ const stateDir = "/var/lib/berth";
  * A new volume takes over owner and mode of the directory it is mounted at. By the owner the user `berth` may write there, and by the group
  * a root without capabilities, for whom its own number alone would open nothing.
  */
-const stateOwner = ["--owner=0", "--group=0"];
+const stateOwner = ["--owner=65532", "--group=0"];
 
 /**
  * What `docker import` is told about the root file system. Node is the container's first process, so that it gets SIGTERM and SIGHUP
@@ -57,7 +57,7 @@ export async function buildImage({ version, outDir }: ImageOptions): Promise<str
     const path = join(outDir, `berth_${version}_${debianArchitecture()}.rootfs.tar`);
     archive("--create", path, tree, [".", "--owner=0", "--group=0"]);
     mkdirSync(join(tree, stateDir), { recursive: true });
-    execFileSync("chmod", ["755", join(tree, stateDir)]);
+    execFileSync("chmod", ["770", join(tree, stateDir)]);
     const [below, state] = [join(tree, dirname(stateDir)), `./${basename(stateDir)}`];
     archive("--append", path, below, [state, ...stateOwner, `--transform=s,^\\./,.${dirname(stateDir)}/,`]);
     return path;

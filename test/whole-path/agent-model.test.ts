@@ -18,7 +18,7 @@ import {
   restartUntold,
   runFirst,
   startOneAndEndOne,
-  stopEvent,
+  stopEventOf,
 } from "./model-actions.ts";
 import { PushRecorder } from "./push-recorder.ts";
 import { StalePorts } from "./stale-ports.ts";
@@ -91,7 +91,7 @@ describe.skipIf(whyNoPodman() !== undefined)(
             await bed.stale.during(own.engine, own.prefix, () => startOneAndEndOne(own, step));
           await expectTruth(bed);
           // Only that they were told to stop is heard of these, and nothing of their new run.
-          for (const { plan } of bed.engines) plan.spared = stopEvent;
+          for (const own of bed.engines) own.plan.spared = stopEventOf(own);
           await Promise.all(bed.engines.map(restartUntold));
           await expectTruth(bed);
           for (const { plan } of bed.engines) {

@@ -66,7 +66,7 @@ function ownerOf(container: Inspected, all: Inspected[]): Inspected | undefined 
 async function exposedOf(engine: EngineCli, container: Inspected): Promise<string[]> {
   const { Config, Image } = container;
   const own = Object.keys(Config.ExposedPorts ?? {});
-  if (own.length > 0 || !isHost(container)) return own;
+  if (own.length > 0) return own;
   const [image] = JSON.parse(await engine.docker("image", "inspect", Image)) as Pick<Inspected, "Config">[];
   return Object.keys(image?.Config.ExposedPorts ?? {});
 }

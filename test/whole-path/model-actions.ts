@@ -76,8 +76,10 @@ export async function restartUntold({
     await engine.docker("restart", "--time", "2", `${prefix}${name}`).catch(() => undefined);
 }
 
-/** The event that says a container was told to stop. */
-export const stopEvent = /"(Action|Status)":"(kill|stop)"/;
+/** The event that says a container was told to stop, and not the one that says it has. */
+export function stopEventOf({ prefix }: Pick<ModelEngine, "prefix">): RegExp {
+  return prefix === "po" ? /"Action":"(kill|stop)"/ : /"Action":"kill"/;
+}
 
 const containerActions: ((container: string, random: Random, prefix: string) => string[])[] = [
   (container, random, prefix) => runOf(container, prefix, random),
