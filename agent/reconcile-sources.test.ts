@@ -174,6 +174,30 @@ test("a container that was told to stop leaves at once, and explains itself", as
   expect(stand.reconciler.explain("other")).toBeUndefined();
 });
 
+test("a guest that was started anew without a word is declared again at the next resync", async () => {
+  const ports = { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "32768" }] };
+  const anew = (second: string) => ({ StartedAt: `2026-11-22T10:00:0${second}Z` });
+  const owner = stand.engine.put("owner", { ports, state: anew("1") });
+  const guest = {
+    networkMode: `container:${owner}`,
+    ports: {},
+    asked: {},
+    config: { ExposedPorts: { "80/tcp": {} } },
+  };
+  stand.engine.put("guest", { ...guest, state: anew("2") });
+  stand.start();
+  await stand.clock.advance(2_000);
+  expect(names()).toEqual(new Set(["owner", "guest"]));
+  stand.engine.event(stand.engine.put("owner", { ports, state: anew("3") }));
+  await stand.clock.advance(2_000);
+  expect(names()).toEqual(new Set(["owner"]));
+  expect(problems()).toEqual(["no-port"]);
+  // An engine's list says the same of it as before.
+  stand.engine.putUnlisted("guest", { ...guest, state: anew("4") });
+  await stand.clock.advance(31_000);
+  expect(names()).toEqual(new Set(["owner", "guest"]));
+});
+
 test("an explanation says what a check found wrong", async () => {
   stand.probe = async () => "it answers HTTP 404";
   stand.engine.put("web", { ...at("32768"), labels: { "berth.check": "http:/", "berth.name": "shop" } });

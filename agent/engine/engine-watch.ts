@@ -198,11 +198,11 @@ export class EngineWatch {
     }
   }
 
-  /** Once in a resync also what the list does not tell, and the events that do can be lost: Podman's health, a new run of what was told to stop. */
+  /** Once in a resync also what the list does not tell, and the events that do can be lost: Podman's health, a new run of what was told to stop or is in another's network. */
   #order({ ids, all }: Hinted, isThorough: boolean): ReadOrder {
     const health = isThorough && this.#reader.isPodman;
     const draining = isThorough ? this.#known().draining.map(({ id }) => id) : [];
-    return { hinted: new Set([...ids, ...draining]), all, health };
+    return { hinted: new Set([...ids, ...draining]), all, health, guests: isThorough };
   }
 
   #take(event: EngineEvent): void {

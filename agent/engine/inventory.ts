@@ -33,6 +33,8 @@ export interface ReadOrder {
   all: boolean;
   /** Those with a healthcheck: some engines' lists do not say health. */
   health: boolean;
+  /** Those in the host's or another container's network: nothing in their list entry tells one run from the next. */
+  guests?: boolean;
 }
 
 /** What is known of one engine's containers, so that a pass inspects only those that can have changed. */
@@ -117,9 +119,11 @@ export class Inventory {
     return kept !== before?.facts && (kept.running || before?.facts?.running === true);
   }
 
-  #isDue({ id, fingerprint }: ContainerSummary, { hinted, all, health }: ReadOrder, now: number): boolean {
+  #isDue({ id, fingerprint }: ContainerSummary, order: ReadOrder, now: number): boolean {
+    const { hinted, all, health, guests = false } = order;
     const known = this.#known.get(id);
     if (known === undefined || known.fingerprint !== fingerprint || all || hinted.has(id)) return true;
+    if (guests && /^(host$|container:)/.test(known.facts?.networkMode ?? "")) return true;
     if (health && known.failed === undefined && known.facts?.health !== "none") return true;
     return known.failed !== undefined && now >= known.failed.retryAt;
   }
