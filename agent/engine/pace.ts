@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 
-/** The first change is shown at once; while more keep coming, after waits that double from the first to the last of these. */
+/** The first change is shown at once; while more come faster than that, after waits that double from the first to the last of these. */
 const spacingMs = { first: 50, last: 400 };
 /** After this long without a change the next one is a first one again. */
 const calmMs = 1_000;
@@ -21,8 +21,8 @@ export class Pace {
   changed(): void {
     if (this.#cancel !== undefined) return;
     const wait = this.#shownAt + this.#spacing - this.#clock.now();
-    if (wait <= 0) this.#now();
-    else this.#cancel = this.#clock.after(wait, () => this.#now());
+    if (wait <= 0) this.#now(false);
+    else this.#cancel = this.#clock.after(wait, () => this.#now(true));
   }
 
   /** What changed need not be shown any more: somebody else has, or it is true no longer. */
@@ -31,11 +31,13 @@ export class Pace {
     this.#cancel = undefined;
   }
 
-  #now(): void {
+  /** `hasWaited`: changes come faster than they are shown. A restart each half second is no burst, and waits for nothing. */
+  #now(hasWaited: boolean): void {
     this.settle();
     const now = this.#clock.now();
     const isCalm = now - this.#shownAt >= calmMs;
-    this.#spacing = isCalm ? spacingMs.first : Math.min(spacingMs.last, this.#spacing * 2);
+    if (isCalm) this.#spacing = spacingMs.first;
+    else if (hasWaited) this.#spacing = Math.min(spacingMs.last, this.#spacing * 2);
     this.#shownAt = now;
     this.#show();
   }
