@@ -10,8 +10,12 @@ const slow = [
   "socks-proxy/{hostile-clients,relay}.test.ts",
   "shared/{dns/hostile,changes-client}.test.ts",
   "resolver/{node,store/sqlite-faults}.test.ts",
+  "agent/declare/heavy-labels.test.ts",
   "test/agent-weight.test.ts",
 ];
+
+/** They put other modules in the place of what they test with, which no other file may find. */
+const alone = ["resolver/{tokens,cached-tokens,token-text}.test.ts"];
 
 export default defineConfig({
   test: {
@@ -21,9 +25,15 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [`${rooms}/**/*.test.ts`],
-          exclude: ["test/whole-path/**", "test/testbed/**", "**/*.worker.test.ts", ...slow],
+          exclude: ["test/whole-path/**", "test/testbed/**", "**/*.worker.test.ts", ...slow, ...alone],
+          // One load of the modules for all files of a worker: half the time. So what a test stubs has to be gone after it.
+          isolate: false,
+          restoreMocks: true,
+          unstubEnvs: true,
+          unstubGlobals: true,
         },
       },
+      { test: { name: "alone", include: alone } },
       { test: { name: "slow", include: slow } },
       {
         // In workerd itself, on its real Durable Object storage and a local Workers KV.
