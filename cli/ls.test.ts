@@ -19,14 +19,9 @@ test("a name has a line for each of its ports, with every endpoint", () => {
   ]);
 });
 
+const endpoint = { hostLabel: "nas", container: "c", port: 1, fixed: false, addresses: address("10.0.0.5") };
+
 test("an endpoint says what it speaks and how it is; one that is not answered says why", () => {
-  const endpoint = {
-    hostLabel: "nas",
-    container: "c",
-    port: 1,
-    fixed: false,
-    addresses: address("10.0.0.5"),
-  };
   const endpoints = [
     { ...endpoint, health: "healthy", tls: true as const, txt: ["path=/", "v=a b", "x=\u001b[2J, y"] },
     { ...endpoint, health: "none", tls: true as const },
@@ -46,13 +41,6 @@ test("an endpoint says what it speaks and how it is; one that is not answered sa
 });
 
 test("what a label says cannot command the terminal either", () => {
-  const endpoint = {
-    hostLabel: "nas",
-    container: "c",
-    port: 1,
-    fixed: false,
-    addresses: address("10.0.0.5"),
-  };
   const endpoints = [{ ...endpoint, health: "none", txt: ["a=\u009b2J\u202e\u2028"] }];
   const services = [{ name, ports: [{ protocol: "tcp" as const, servicePort: 80, endpoints }] }];
   const [line = ""] = serviceLines({ revision: 1, zone: parseName("berth.internal"), services });

@@ -57,3 +57,17 @@ export interface RelayPortStore {
   /** Replaces all that is stored. */
   save(ports: readonly AllottedPort[]): Promise<void>;
 }
+
+/** The relay once it listens at every address; rejects with what stood in the way at one, and then it is closed at all. */
+export async function listening<R extends OpenRelay & { listen(address: Address): Promise<void> }>(
+  relay: R,
+  addresses: readonly Address[],
+): Promise<R> {
+  try {
+    for (const address of addresses) await relay.listen(address);
+  } catch (fault) {
+    await relay.close();
+    throw fault;
+  }
+  return relay;
+}

@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatEndpoint } from "../../shared/address.ts";
-import type { OpenRelay, RelayOptions } from "./open-relay.ts";
+import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay. */
 const mostConnections = 512;
@@ -29,14 +29,7 @@ const socketOptions = {
 
 /** Listens, and relays every connection to the target. Bytes are held back, not stored, where a side reads slowly. */
 export async function openTcpRelay(options: RelayOptions): Promise<OpenRelay> {
-  const relay = new TcpRelay(options);
-  try {
-    for (const host of options.listen) await relay.listen(host);
-  } catch (fault) {
-    await relay.close();
-    throw fault;
-  }
-  return relay;
+  return listening(new TcpRelay(options), options.listen);
 }
 
 interface Connection {

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
 import { type Address, familyOf } from "../../shared/address.ts";
-import type { OpenRelay, RelayOptions } from "./open-relay.ts";
+import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay: each client has a socket of its own, by which the answers find back to it. */
 const mostClients = 512;
@@ -16,14 +16,7 @@ const mostWaiting = 64;
 
 /** Listens, and relays each client's datagrams to the target, and the target's answers back, from the address they were sent to. */
 export async function openUdpRelay(options: RelayOptions): Promise<OpenRelay> {
-  const relay = new UdpRelay(options);
-  try {
-    for (const address of options.listen) await relay.listen(address);
-  } catch (fault) {
-    await relay.close();
-    throw fault;
-  }
-  return relay;
+  return listening(new UdpRelay(options), options.listen);
 }
 
 interface UdpClient {
