@@ -57,7 +57,7 @@ export const restoreCommand: Command = {
   },
 };
 
-export function restoredLine({ hosts, bindings, names, tokens }: RestoreReport): string {
+function restoredLine({ hosts, bindings, names, tokens }: RestoreReport): string {
   return `restored; there are ${tokens} tokens and ${names} held names now, and ${hosts} hosts with ${bindings} bindings`;
 }
 

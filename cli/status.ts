@@ -8,7 +8,7 @@ import type { Command } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { statusLines } from "./status-lines.ts";
 
-export const statusAddressOption = {
+const statusAddressOption = {
   status: {
     schema: statusOption,
     value: "HOST:PORT",

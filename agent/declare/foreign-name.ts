@@ -18,7 +18,7 @@ export type ForeignName = { name: Name; note?: undefined } | { name?: undefined;
  * A full name written for another program. One label is put below the zone; one with dots has to lie in it already: that other program
  * may well serve names that are not berth's, and it is no fault.
  */
-export function foreignName(text: string, zone: Name): ForeignName {
+function foreignName(text: string, zone: Name): ForeignName {
   if (/[*~]|^\/|^\./.test(text)) return { note: "is a pattern, and a container's name is one name" };
   try {
     const plain = parseName(text);

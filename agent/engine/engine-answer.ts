@@ -9,7 +9,7 @@ const mebibyte = 1024 * 1024;
 export const maxAnswer = { list: 64 * mebibyte, other: 8 * mebibyte } as const;
 
 /** An answer that says no: `statusCode` is why. */
-export class EngineRefusal extends Error {
+class EngineRefusal extends Error {
   readonly statusCode: number;
 
   constructor(statusCode: number, message: string) {
