@@ -1,7 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-const rooms = "{shared,agent,resolver,socks-proxy,cli,bench,test}";
+const rooms = "{shared,client,agent,resolver,socks-proxy,cli,bench,test}";
 
 /** They start processes, or look at thousands of cases: a part of every whole run, but not of the quick check. */
 const slow = [

@@ -5,9 +5,9 @@ import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import socks from "socksv5";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-
-import { serviceRecords } from "./testing/doh-server.ts";
-import { closedPort, type ProxyBed, startBed } from "./testing/proxy.ts";
+import { closedPort } from "../client/testing/closed-port.ts";
+import { serviceRecords } from "../client/testing/doh-server.ts";
+import { type ProxyBed, startBed } from "./testing/proxy.ts";
 
 /** Programs that other people wrote, against the proxy. */
 

@@ -2,11 +2,11 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { serviceRecords } from "./testing/doh-server.ts";
+import { serviceRecords } from "../client/testing/doh-server.ts";
+import { seededRandom } from "../client/testing/random.ts";
+import { startSilentEndpoint } from "../client/testing/silent-endpoint.ts";
 import { type ProxyBed, startBed } from "./testing/proxy.ts";
-import { seededRandom } from "./testing/random.ts";
 import { connectRaw, greeting, nameRequest, requestName } from "./testing/raw-client.ts";
-import { startSilentEndpoint } from "./testing/silent-endpoint.ts";
 
 /** Whatever a client does, it ends, it says so in one line at most, and the next client is served. */
 

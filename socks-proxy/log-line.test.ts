@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-
+import { addressOf } from "../client/testing/doh-server.ts";
 import { refusalText } from "./log-line.ts";
-import { addressOf } from "./testing/doh-server.ts";
 
 function publishes(count: number): string {
   return refusalText({

@@ -1,7 +1,7 @@
+import type { Destination } from "../client/destination.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import type { Negotiation } from "./negotiate.ts";
 import type { Refusal } from "./reply.ts";
-import type { Destination } from "./wire.ts";
 
 /** The words of the log: why a connection came to nothing. Payload never gets here. */
 

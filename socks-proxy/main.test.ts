@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 
-import { serviceRecords } from "./testing/doh-server.ts";
+import { serviceRecords } from "../client/testing/doh-server.ts";
 import { type ProxyBed, startBed } from "./testing/proxy.ts";
 import { requestName } from "./testing/raw-client.ts";
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-
+import { systemLookup } from "../client/system-lookup.ts";
+import { createTokenFile } from "../client/token-file.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
 import { dohPath } from "../shared/dns/doh.ts";
@@ -11,8 +12,6 @@ import { ResolverChoice } from "../shared/resolver-choice.ts";
 import type { ProxyConfig } from "./config.ts";
 import { createLineLimit } from "./line-limit.ts";
 import { type ConnectionContext, serveConnection } from "./server.ts";
-import { systemLookup } from "./system-lookup.ts";
-import { createTokenFile } from "./token-file.ts";
 
 export interface RunningProxy {
   /** Where it listens; the port is the real one when the system chose it. */

@@ -4,9 +4,9 @@ import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { serviceRecords } from "./testing/doh-server.ts";
+import { serviceRecords } from "../client/testing/doh-server.ts";
+import { seededRandom } from "../client/testing/random.ts";
 import { type ProxyBed, startBed } from "./testing/proxy.ts";
-import { seededRandom } from "./testing/random.ts";
 import { greeting, nameRequest, requestName } from "./testing/raw-client.ts";
 
 const connections = 8;

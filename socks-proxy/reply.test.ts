@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-
+import { addressOf } from "../client/testing/doh-server.ts";
 import { type Refusal, replyCodeFor } from "./reply.ts";
-import { addressOf } from "./testing/doh-server.ts";
 
 const table: [desc: string, refusal: Refusal, rep: number][] = [
   ["a request that breaks RFC 1928", { kind: "malformed-request", reason: "" }, 1],

@@ -1,5 +1,5 @@
-import type { ConnectFailure, Connection } from "./connect.ts";
-import type { Resolution } from "./resolution.ts";
+import type { ConnectFailure, Connection } from "../client/connect.ts";
+import type { Resolution } from "../client/resolution.ts";
 import { Rep, type WireFault } from "./wire.ts";
 
 /** Why a request was not granted. */

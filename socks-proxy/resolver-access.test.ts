@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-
+import { closedPort } from "../client/testing/closed-port.ts";
+import { serviceRecords, startResolver } from "../client/testing/doh-server.ts";
 import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
-import { serviceRecords, startResolver } from "./testing/doh-server.ts";
-import { closedPort, type ProxyBed, startBed } from "./testing/proxy.ts";
+import { type ProxyBed, startBed } from "./testing/proxy.ts";
 import { requestName } from "./testing/raw-client.ts";
 
 async function open(...args: Parameters<typeof startBed>): Promise<ProxyBed> {

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-
+import { closedPort } from "../client/testing/closed-port.ts";
+import { addressRecord, serviceRecords } from "../client/testing/doh-server.ts";
 import { Rcode } from "../shared/dns/constants.ts";
-import { addressRecord, serviceRecords } from "./testing/doh-server.ts";
-import { closedPort, type ProxyBed, startBed } from "./testing/proxy.ts";
+import { type ProxyBed, startBed } from "./testing/proxy.ts";
 import { connectRaw, greeting, nameRequest, requestName } from "./testing/raw-client.ts";
 import { Command } from "./wire.ts";
 

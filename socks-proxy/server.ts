@@ -1,10 +1,9 @@
 import type { Socket } from "node:net";
-
+import { connectFirst } from "../client/connect.ts";
+import { endpointsFor, type Resolvers } from "../client/destination.ts";
+import { candidatesOf } from "../client/endpoint-order.ts";
 import { type Address, formatEndpoint, parseAddress } from "../shared/address.ts";
 import type { Log } from "../shared/log.ts";
-import { connectFirst } from "./connect.ts";
-import { endpointsFor, type Resolvers } from "./destination.ts";
-import { candidatesOf } from "./endpoint-order.ts";
 import type { LineLimit } from "./line-limit.ts";
 import { destinationText, handshakeText, refusalText } from "./log-line.ts";
 import { type Negotiation, negotiate } from "./negotiate.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { addressOf } from "./testing/doh-server.ts";
-import { seededRandom } from "./testing/random.ts";
+import { addressOf } from "../client/testing/doh-server.ts";
+import { seededRandom } from "../client/testing/random.ts";
 import { nameRequest } from "./testing/raw-client.ts";
 import {
   encodeMethodSelection,

@@ -1,3 +1,4 @@
+import type { Destination } from "../client/destination.ts";
 import { type Address, familyOf, parseAddress } from "../shared/address.ts";
 
 /** SOCKS5 as RFC 1928 lays it out: bytes in, values out. Nothing a client sends makes these functions throw. */
@@ -41,11 +42,6 @@ export interface Request {
   command: number;
   destination: Destination;
 }
-
-/** DST.ADDR and DST.PORT. `name` is the client's own text, unchecked but never empty. */
-export type Destination =
-  | { kind: "address"; address: Address; port: number }
-  | { kind: "name"; name: string; port: number };
 
 export interface BoundAddress {
   address: Address;

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const rooms = ["shared", "resolver", "agent", "socks-proxy", "cli"] as const;
+const rooms = ["shared", "client", "resolver", "agent", "socks-proxy", "cli"] as const;
 type Room = (typeof rooms)[number];
 
 /** What a room's files may import, besides their own room. Everything not listed is forbidden. */
@@ -15,8 +15,9 @@ const allowed: Record<Room, { rooms: Room[]; packages: string[] }> = {
     packages: ["hono", "@hono/node-server", "@peculiar/x509", "reflect-metadata", "ws", "zod"],
   },
   agent: { rooms: ["shared"], packages: ["dockerode", "smol-toml", "ws", "zod"] },
-  "socks-proxy": { rooms: ["shared"], packages: ["zod"] },
-  cli: { rooms: ["shared", "resolver", "agent", "socks-proxy"], packages: ["dockerode", "zod"] },
+  client: { rooms: ["shared"], packages: ["undici"] },
+  "socks-proxy": { rooms: ["shared", "client"], packages: ["zod"] },
+  cli: { rooms: ["shared", "client", "resolver", "agent", "socks-proxy"], packages: ["dockerode", "zod"] },
 };
 
 /** The only files that may import these: foreign types stop at one door. */
@@ -41,7 +42,8 @@ const edges: Record<Room, RegExp> = {
     /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
   agent:
     /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
-  "socks-proxy": /^socks-proxy\/(connect|main|negotiate|relay|server|system-lookup|token-file)\.ts$/,
+  client: /^client\/(connect|system-lookup|token-file)\.ts$/,
+  "socks-proxy": /^socks-proxy\/(main|negotiate|relay|server)\.ts$/,
   cli: /^cli\//,
 };
 const impure =
@@ -82,7 +84,7 @@ describe("import rules", () => {
 
   it("let the command line import other rooms' start functions and options only", () => {
     const entries =
-      /^(resolver\/(node|config)|agent\/(main|config|status\/(agent-status|status-option))|socks-proxy\/(main|config))\.ts$/;
+      /^(resolver\/(node|config)|agent\/(main|config|status\/(agent-status|status-option))|socks-proxy\/(main|config)|client\/(transport))\.ts$/;
     const faults = product
       .filter(({ room }) => room === "cli")
       .flatMap((source) => pathsImported(source).map((path) => ({ from: source.path, path })))

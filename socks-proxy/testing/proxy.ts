@@ -1,12 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-
+import { startResolver, type TestResolver } from "../../client/testing/doh-server.ts";
 import type { RR } from "../../shared/dns/message.ts";
 import { createLog } from "../../shared/log.ts";
 import { parseName } from "../../shared/name.ts";
 import type { ProxyConfig } from "../config.ts";
 import { type ProxyPorts, type RunningProxy, startProxy } from "../main.ts";
-import { startResolver, type TestResolver } from "./doh-server.ts";
 
 /** A proxy, its resolver and upstream servers, all on loopback, all closed together. */
 export interface ProxyBed {
@@ -68,14 +67,4 @@ export async function startBed(
       for (const close of closers) close();
     },
   };
-}
-
-/** A port on which nothing listens. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

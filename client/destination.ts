@@ -5,7 +5,11 @@ import { isInZone, type Name } from "../shared/name.ts";
 import { inZoneEndpoints } from "./in-zone.ts";
 import { plainEndpoint, type Resolution } from "./resolution.ts";
 import { createStub } from "./stub.ts";
-import type { Destination } from "./wire.ts";
+
+/** Where a program wants to go. `name` is its own text, unchecked but never empty. */
+export type Destination =
+  | { kind: "address"; address: Address; port: number }
+  | { kind: "name"; name: string; port: number };
 
 export interface Resolvers {
   zone: Name;

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 
 import { type Connection, connectFirst } from "./connect.ts";
 import type { Candidate } from "./endpoint-order.ts";
+import { closedPort } from "./testing/closed-port.ts";
 import { addressOf } from "./testing/doh-server.ts";
-import { closedPort } from "./testing/proxy.ts";
 import { startSilentEndpoint } from "./testing/silent-endpoint.ts";
 
 const never = new AbortController().signal;
