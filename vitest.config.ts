@@ -7,8 +7,9 @@ const rooms = "{shared,client,agent,resolver,socks-proxy,cli,bench,test}";
 const slow = [
   "cli/{launcher,admin-commands}.test.ts",
   "agent/{agent-lock,token-file,lease/lease-keeper-wire,status/slow-clients,relay/tcp-relay*}.test.ts",
-  "socks-proxy/{hostile-clients,relay}.test.ts",
+  "socks-proxy/{hostile-clients,relay,transparent/transparent}.test.ts",
   "shared/{dns/hostile,changes-client}.test.ts",
+  "client/connector.test.ts",
   "resolver/{node,store/sqlite-faults}.test.ts",
   "agent/declare/heavy-labels.test.ts",
   "test/agent-weight.test.ts",

@@ -90,6 +90,7 @@ export function readPartsConfig(flags: Flags, env: Environment, paths: StatePath
   const { proxyListen } = flags;
   const proxyFlags = {
     ...pick(flags, "zone", "outside"),
+    stateDir: paths.proxy,
     ...(proxyListen === undefined ? {} : { listen: proxyListen }),
   };
   return {
@@ -140,8 +141,18 @@ export async function startAll(config: PartsConfig, engine: string, logLevel: Lo
     });
     started.push(agent.close);
     const { readerTokenFile } = resolver;
-    const proxyConfig: ProxyConfig = { ...config.proxy, resolver: [resolverUrl], tokenFile: readerTokenFile };
-    const proxyPorts = { fetch, log: logFor("proxy", logLevel), listenFlag: "--proxy-listen" };
+    const proxyConfig: ProxyConfig = {
+      ...config.proxy,
+      resolver: [resolverUrl],
+      tokenFile: readerTokenFile,
+      // Who ends everything waits for nothing.
+      drainTimeout: 0,
+    };
+    const proxyPorts = {
+      ca: { file: caFile, required: true },
+      log: logFor("proxy", logLevel),
+      listenFlag: "--proxy-listen",
+    };
     const proxy = await startProxy(proxyConfig, proxyPorts);
     started.push(proxy.close);
     const { zone } = config.resolver;

@@ -4,6 +4,7 @@ import { backupCommand, restoreCommand } from "./backup.ts";
 import type { Command, CommandGroup } from "./command.ts";
 import { runCommandLine } from "./command-line.ts";
 import { demoCommand } from "./demo.ts";
+import { dnsCommands } from "./dns.ts";
 import { explainCommandWith } from "./explain.ts";
 import { hostsCommands } from "./hosts.ts";
 import { lsCommand } from "./ls.ts";
@@ -23,6 +24,7 @@ const commands: Record<string, Command | CommandGroup> = {
   status: statusCommand,
   explain: explainCommandWith(explainOnce),
   proxy: proxyCommand,
+  dns: dnsCommands,
   ls: lsCommand,
   hosts: hostsCommands,
   names: namesCommands,

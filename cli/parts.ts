@@ -1,3 +1,5 @@
+import { accessSync, constants } from "node:fs";
+
 import { agentOptions } from "../agent/config.ts";
 import { startAgent, withdrawFromResolver } from "../agent/main.ts";
 import { lookupsNeedToken, resolverOptions } from "../resolver/config.ts";
@@ -11,7 +13,7 @@ import { type Command, caOption, logFor, logOptions } from "./command.ts";
 import { credentialDefaults } from "./credentials.ts";
 import { parseFlags } from "./flags.ts";
 import { partEnvironment, statePaths } from "./state.ts";
-import { fetchTrusting, sendTrusting } from "./trust.ts";
+import { sendTrusting } from "./trust.ts";
 import { version } from "./version.ts";
 
 /** The three parts of berth, each as a process of its own. */
@@ -70,11 +72,29 @@ export const agentCommand: Command = {
 
 const proxyCommandOptions = { ...proxyOptions, ...caOption, ...logOptions("info") };
 export const proxyCommand: Command = {
-  summary: "take SOCKS5 clients on loopback and connect them by name",
+  summary: "connect programs by name: SOCKS, HTTP proxy, or any program with --transparent",
   options: proxyCommandOptions,
   async run(argv) {
-    const config = readConfig(proxyCommandOptions, parseFlags(proxyCommandOptions, argv), process.env);
-    const fetch = fetchTrusting(config.ca ?? statePaths().caFile, config.ca !== undefined);
-    return startProxy(config, { fetch, log: logFor("proxy", config.logLevel) });
+    const paths = statePaths();
+    const flags = parseFlags(proxyCommandOptions, argv);
+    // To nobody but this machine's own resolver: another one must not see its token.
+    const isOwn = flags.resolver === undefined && !process.env.BERTH_RESOLVER;
+    const defaults = {
+      stateDir: paths.proxy,
+      ...(isOwn && isReadable(paths.readerTokenFile) ? { tokenFile: paths.readerTokenFile } : {}),
+      ...credentialDefaults(process.env),
+    };
+    const config = readConfig(proxyCommandOptions, flags, partEnvironment(), defaults);
+    const ca = { file: config.ca ?? paths.caFile, required: config.ca !== undefined };
+    return startProxy(config, { ca, log: logFor("proxy", config.logLevel) });
   },
 };
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

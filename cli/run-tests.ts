@@ -5,7 +5,10 @@ import type { Command } from "./command.ts";
 import { installPackages, missingPackages, withServicesStopped } from "./debian.ts";
 import { interruption } from "./interruption.ts";
 
-/** What the whole-path tests start, besides npm packages: engine, image, network, browser, DNS clients, etcd, promtool. */
+/**
+ * What the tests start, besides npm packages: engine, image, network, browsers, DNS clients and servers, etcd, promtool; other SOCKS servers
+ * to judge the same way; programs that reach names through the proxy, and the services they talk to.
+ */
 const testPackages = [
   "docker.io",
   "busybox-static",
@@ -32,6 +35,22 @@ const testPackages = [
   "prometheus",
   "systemd-container",
   "debootstrap",
+  "dnsmasq-base",
+  "firefox-esr",
+  "libnss3-tools",
+  "microsocks",
+  "dante-server",
+  "proxychains4",
+  "torsocks",
+  "netcat-openbsd",
+  "python3-socks",
+  "default-jdk-headless",
+  "iputils-ping",
+  "git",
+  "postgresql",
+  "postgresql-client",
+  "redis-server",
+  "redis-tools",
 ];
 
 /** `berth test`: the one command that passes the tests on a fresh machine. The launcher has installed the npm packages. */

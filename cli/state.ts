@@ -5,6 +5,7 @@ import { join } from "node:path";
 export interface StatePaths {
   resolver: string;
   agent: string;
+  proxy: string;
   caFile: string;
   agentTokenFile: string;
   readerTokenFile: string;
@@ -19,6 +20,7 @@ export function statePaths(base = standardBase()): StatePaths {
   return {
     resolver,
     agent: join(base, "agent"),
+    proxy: join(base, "proxy"),
     caFile: join(resolver, "tls", "ca.pem"),
     agentTokenFile: join(resolver, "agent.token"),
     readerTokenFile: join(resolver, "reader.token"),

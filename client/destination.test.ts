@@ -1,24 +1,17 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 
-import { Rcode } from "../shared/dns/constants.ts";
+import { Rcode, RRType } from "../shared/dns/constants.ts";
 import { parseName } from "../shared/name.ts";
-import { ResolverChoice } from "../shared/resolver-choice.ts";
-import { endpointsFor, type Resolvers } from "./destination.ts";
+import { zoneOfText } from "./destination.ts";
 import type { Resolution } from "./resolution.ts";
-import {
-  addressOf,
-  addressRecord,
-  serviceRecords,
-  startResolver,
-  type TestResolver,
-} from "./testing/doh-server.ts";
+import { addressOf, addressRecord, serviceRecords, type TestResolver } from "./testing/doh-server.ts";
+import { type StubBed, startStubBed } from "./testing/stub-bed.ts";
 
+let bed: StubBed;
 let resolver: TestResolver;
-let lookedUp: string[];
 
 beforeEach(async () => {
-  lookedUp = [];
-  resolver = await startResolver([
+  const records = [
     ...serviceRecords("web.shop.berth.internal", 80, [
       { address: "10.0.0.5", port: 32768, priority: 1, weight: 2 },
     ]),
@@ -29,10 +22,10 @@ beforeEach(async () => {
     addressRecord("plain.berth.internal", "10.0.0.5"),
     addressRecord("nas.host.berth.internal", "10.0.0.9"),
     addressRecord("nas.host.berth.internal", "2001:db8::9"),
-  ]);
+  ];
+  bed = await startStubBed({ records });
+  ({ resolver } = bed);
 });
-
-afterEach(() => resolver.close());
 
 describe("a name of the zone with services", () => {
   test("leads to the endpoint of the SRV RR, with one query", async () => {
@@ -40,6 +33,7 @@ describe("a name of the zone with services", () => {
     expect(await resolve("WEB.Shop.berth.internal.", 80)).toEqual({
       kind: "endpoints",
       endpoints: [endpoint],
+      inZone: true,
     });
     expect(resolver.queries).toEqual(["SRV _80._tcp.web.shop.berth.internal"]);
   });
@@ -48,6 +42,21 @@ describe("a name of the zone with services", () => {
     expect(await resolve("web.shop.berth.internal", 22)).toEqual({
       kind: "port-not-published",
       published: [80, 443],
+    });
+  });
+
+  test("is reached over UDP where it is asked for UDP, and nowhere else", async () => {
+    expect(await bed.resolve("syslog.berth.internal", 514, { protocol: "udp" })).toMatchObject({
+      kind: "endpoints",
+      endpoints: [{ port: 514 }],
+    });
+    expect(await bed.resolve("syslog.berth.internal", 53, { protocol: "udp" })).toEqual({
+      kind: "port-not-published",
+      published: [514],
+    });
+    expect(await bed.resolve("web.shop.berth.internal", 80, { protocol: "udp" })).toEqual({
+      kind: "port-not-published",
+      published: [],
     });
   });
 
@@ -89,6 +98,7 @@ describe("a container host's own name", () => {
     expect(await resolve("NAS.host.berth.internal.", 22)).toEqual({
       kind: "endpoints",
       endpoints: [{ addresses: ["2001:db8::9", "10.0.0.9"], port: 22, priority: 0, weight: 0 }],
+      inZone: true,
     });
     expect(resolver.queries.toSorted()).toEqual([
       "A nas.host.berth.internal",
@@ -106,13 +116,8 @@ describe("a container host's own name", () => {
 
   test("is reached by one family when the question for the other failed", async () => {
     const only = { kind: "endpoints", endpoints: [expect.objectContaining({ addresses: ["10.0.0.9"] })] };
-    const resolvers = resolversWith();
-    const { fetch: ask } = resolvers.doh;
-    let queries = 0;
-    // The first query is the one for AAAA.
-    resolvers.doh.fetch = (input, init) =>
-      ++queries === 1 ? Promise.reject(new Error("lost")) : ask(input, init);
-    expect(await resolveWith(resolvers, "nas.host.berth.internal", 22)).toEqual(only);
+    resolver.failTypes.add(RRType.AAAA);
+    expect(await resolve("nas.host.berth.internal", 22)).toMatchObject(only);
   });
 });
 
@@ -130,13 +135,14 @@ describe("a resolver that does not answer well", () => {
   test("a failed port list is no answer, not an absent one", async () => {
     for (const owner of ["_tcp.plain.berth.internal", "_udp.plain.berth.internal"]) {
       resolver.faults = new Map([[owner, Rcode.ServFail]]);
+      await bed.clock.advance(10_000);
       expect(await resolve("plain.berth.internal", 22)).toMatchObject({ kind: "no-answer" });
     }
   });
 
   test("silence ends with the signal", async () => {
     resolver.faults.set("_80._tcp.web.shop.berth.internal", "silence");
-    const found = resolveWith(resolversWith(), "web.shop.berth.internal", 80, AbortSignal.timeout(50));
+    const found = bed.resolve("web.shop.berth.internal", 80, { signal: AbortSignal.timeout(50) });
     expect(await found).toMatchObject({ kind: "no-answer" });
   });
 
@@ -164,7 +170,7 @@ describe("names no zone can have", () => {
   ])("%j is a bad name that nobody is asked about", async (name) => {
     expect(await resolve(name, 80)).toMatchObject({ kind: "bad-name" });
     expect(resolver.queries).toEqual([]);
-    expect(lookedUp).toEqual([]);
+    expect(bed.lookedUp).toEqual([]);
   });
 });
 
@@ -173,6 +179,7 @@ describe("destinations outside the zone", () => {
     expect(await resolve("two.example", 443)).toEqual({
       kind: "endpoints",
       endpoints: [{ addresses: ["192.0.2.2", "192.0.2.1"], port: 443, priority: 0, weight: 0 }],
+      inZone: false,
     });
     expect(resolver.queries).toEqual([]);
   });
@@ -180,7 +187,7 @@ describe("destinations outside the zone", () => {
   test("a name that only ends like the zone is outside it", async () => {
     await resolve("notberth.internal", 80);
     await resolve("xberth.internal.", 80);
-    expect(lookedUp).toEqual(["notberth.internal", "xberth.internal."]);
+    expect(bed.lookedUp).toEqual(["notberth.internal", "xberth.internal."]);
   });
 
   test("the system's outcomes are told apart", async () => {
@@ -190,52 +197,30 @@ describe("destinations outside the zone", () => {
   });
 
   test("a system that does not answer is left alone when the time is over", async () => {
-    const found = resolveWith(resolversWith(), "silent.example", 80, AbortSignal.timeout(30));
+    const found = bed.resolve("silent.example", 80, { signal: AbortSignal.timeout(30) });
     expect(await found).toMatchObject({ kind: "no-answer" });
   });
 
-  test("an address is its own endpoint", async () => {
+  test("an address is its own endpoint, at once", () => {
     const destination = { kind: "address", address: addressOf("::1"), port: 80 } as const;
-    const found = await endpointsFor(destination, resolversWith(), new AbortController().signal);
     const endpoint = { addresses: ["::1"], port: 80, priority: 0, weight: 0 };
-    expect(found).toEqual({ kind: "endpoints", endpoints: [endpoint] });
-  });
-
-  test("are denied by policy, names and addresses, and nobody is asked", async () => {
-    const resolvers = { ...resolversWith(), outside: "deny" as const };
-    const { signal } = new AbortController();
-    const address = { kind: "address", address: addressOf("10.0.0.5"), port: 80 } as const;
-    expect(await endpointsFor(address, resolvers, signal)).toEqual({ kind: "not-allowed" });
-    expect(await resolveWith(resolvers, "two.example", 80)).toEqual({ kind: "not-allowed" });
-    expect(await resolveWith(resolvers, "web.shop.berth.internal", 80)).toMatchObject({ kind: "endpoints" });
-    expect(lookedUp).toEqual([]);
+    expect(bed.stub.resolveCached(destination)).toEqual({
+      kind: "endpoints",
+      endpoints: [endpoint],
+      inZone: false,
+    });
   });
 });
 
+test("a name is of the deepest zone it is written in", () => {
+  const zones = [parseName("berth.internal"), parseName("lab.berth.internal"), parseName("shop.example")];
+  const zoneOf = (text: string) => zoneOfText(text, zones);
+  expect(zoneOf("web.LAB.berth.internal.")).toBe("lab.berth.internal.");
+  expect(zoneOf("web.berth.internal")).toBe("berth.internal.");
+  expect(zoneOf("shop.example")).toBe("shop.example.");
+  expect(zoneOf("workshop.example")).toBeUndefined();
+});
+
 function resolve(name: string, port: number): Promise<Resolution> {
-  return resolveWith(resolversWith(), name, port);
-}
-
-function resolveWith(
-  resolvers: Resolvers,
-  name: string,
-  port: number,
-  signal = new AbortController().signal,
-): Promise<Resolution> {
-  return endpointsFor({ kind: "name", name, port }, resolvers, signal);
-}
-
-function resolversWith(): Resolvers {
-  return {
-    zone: parseName("berth.internal"),
-    doh: { fetch, choice: new ResolverChoice([`${resolver.url}/dns-query`]), timeoutMs: 5000, now: () => 0 },
-    outside: "allow",
-    async lookup(name) {
-      lookedUp.push(name);
-      if (name === "two.example") return [addressOf("192.0.2.2"), addressOf("192.0.2.1")];
-      if (name === "silent.example") return new Promise(() => {});
-      const code = name === "broken.example" ? "EAI_AGAIN" : "ENOTFOUND";
-      throw Object.assign(new Error(`getaddrinfo ${code} ${name}`), { code });
-    },
-  };
+  return bed.resolve(name, port);
 }

@@ -1,65 +1,55 @@
 import type { Address } from "../shared/address.ts";
-import type { DohServers } from "../shared/doh-servers.ts";
 import { describeFault } from "../shared/errors.ts";
 import { isInZone, type Name } from "../shared/name.ts";
-import { inZoneEndpoints } from "./in-zone.ts";
 import { plainEndpoint, type Resolution } from "./resolution.ts";
-import { createStub } from "./stub.ts";
 
 /** Where a program wants to go. `name` is its own text, unchecked but never empty. */
 export type Destination =
   | { kind: "address"; address: Address; port: number }
   | { kind: "name"; name: string; port: number };
 
-export interface Resolvers {
-  zone: Name;
-  doh: DohServers;
-  /** What becomes of destinations outside the zone. */
-  outside: "allow" | "deny";
-  /** The system's addresses of a name, best first. Rejects as node:dns does: ENOTFOUND when there is none. */
-  lookup: (name: string) => Promise<Address[]>;
-}
-
-/** Where to connect for `destination`. Every outcome is a value; `signal` ends the asking, which then reads as no answer. */
-export async function endpointsFor(
-  destination: Destination,
-  resolvers: Resolvers,
-  signal: AbortSignal,
-): Promise<Resolution> {
-  const { zone, doh, outside, lookup } = resolvers;
+/** Why `name` is none that anybody could be asked about, in a zone or outside; undefined when it may be one. */
+export function faultOfText(name: string): string | undefined {
   // The system would map it first (UTS 46), and full-width dots and letters can map into the zone. Clients send A-labels (RFC 5890).
-  if (destination.kind === "name" && /\P{ASCII}/u.test(destination.name)) {
-    return {
-      kind: "bad-name",
-      reason: "it has characters beyond ASCII; the client must send A-labels (xn--)",
-    };
+  if (/\P{ASCII}/u.test(name)) {
+    return "it has characters beyond ASCII; the client must send A-labels (xn--)";
   }
-  if (destination.kind === "name" && isWrittenInZone(destination.name, zone)) {
-    return inZoneEndpoints(destination.name, destination.port, zone, createStub(doh, signal));
-  }
-  if (outside === "deny") return { kind: "not-allowed" };
-  if (destination.kind === "name")
-    return outsideEndpoints(destination.name, destination.port, lookup, signal);
-  return plainEndpoint([destination.address], destination.port);
+  return undefined;
 }
 
-/** By its text, before it is parsed: a bad name below the zone is a bad name, not a question for the system's resolver. */
-function isWrittenInZone(text: string, zone: Name): boolean {
-  return isInZone(`${text.toLowerCase().replace(/\.+$/, "")}.` as Name, zone);
+/**
+ * The zone, of several the one deepest in the tree, that `text` is written in. By its text, before it is parsed: a bad name below a zone
+ * is a bad name, not a question for the system's resolver.
+ */
+export function zoneOfText(text: string, zones: readonly Name[]): Name | undefined {
+  const name = nameAsWritten(text);
+  let deepest: Name | undefined;
+  for (const zone of zones) {
+    if (zone.length > (deepest?.length ?? 0) && isInZone(name, zone)) deepest = zone;
+  }
+  return deepest;
 }
 
-async function outsideEndpoints(
+/** What `parseName` makes of a name that is one. */
+export function nameAsWritten(text: string): Name {
+  let end = text.length;
+  while (text[end - 1] === ".") end--;
+  return `${text.slice(0, end).toLowerCase()}.` as Name;
+}
+
+/** The system's addresses of a name outside the zones, as `lookup` finds them. Every outcome is a value. */
+export async function outsideEndpoints(
   name: string,
   port: number,
-  lookup: Resolvers["lookup"],
+  lookup: (name: string) => Promise<Address[]>,
   signal: AbortSignal,
 ): Promise<Resolution> {
   // Outside the zone the system decides what a name may look like; but no name has spaces or control characters, and a NUL would
   // make getaddrinfo(3) read another name than the log shows.
   if (/[\s\p{Cc}]/u.test(name)) return { kind: "bad-name", reason: "it has characters no name has" };
   try {
-    const addresses = await Promise.race([lookup(name), rejectOnAbort(signal)]);
-    if (addresses.length > 0) return plainEndpoint(addresses, port);
+    const addresses = await untilAborted(lookup(name), signal);
+    if (addresses.length > 0) return plainEndpoint(addresses, port, false);
     return { kind: "not-found", reason: "the system knows no address of it" };
   } catch (fault) {
     const kind = hasCode(fault, "ENOTFOUND") ? "not-found" : "no-answer";
@@ -68,11 +58,13 @@ async function outsideEndpoints(
 }
 
 /** getaddrinfo(3) cannot be ended, only be left alone. */
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  if (signal.aborted) reject(signal.reason);
-  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  return promise;
+function untilAborted<T>(found: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const leave = (): void => reject(signal.reason);
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  found.then(resolve, reject);
+  return promise.finally(() => signal.removeEventListener("abort", leave));
 }
 
 function hasCode(fault: unknown, code: string): boolean {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import { familyOf } from "../shared/address.ts";
 import type { Endpoint } from "../shared/dns/endpoints.ts";
 import { candidatesOf, orderEndpoints } from "./endpoint-order.ts";
 import { addressOf } from "./testing/doh-server.ts";
@@ -38,8 +39,18 @@ describe("RFC 2782 order", () => {
     expect(shares[1]).toBeCloseTo(0.5, 1);
   });
 
-  test("none gives none", () => {
-    expect(orderEndpoints([], Math.random)).toEqual([]);
+  test("weights share what is left in proportion too, once the first is taken", () => {
+    const endpoints = [endpoint(1, 0, 50), endpoint(2, 0, 30), endpoint(3, 0, 10)];
+    const random = seededRandom(305);
+    const orders = Array.from({ length: rounds }, () => portsOf(orderEndpoints(endpoints, random)));
+    const behindFirst = orders.filter(([first]) => first === 1);
+    expect(behindFirst.filter(([, second]) => second === 2).length / behindFirst.length).toBeCloseTo(0.75, 1);
+  });
+
+  test("none gives none, and of one there is no choice to make", () => {
+    const never = () => expect.unreachable();
+    expect(orderEndpoints([], never)).toEqual([]);
+    expect(orderEndpoints([endpoint(1, 0, 9)], never)).toEqual([endpoint(1, 0, 9)]);
   });
 
   test("the work grows with the number of endpoints, not with its square", () => {
@@ -70,6 +81,33 @@ describe("candidates", () => {
     ]);
   });
 
+  test.each([
+    ["IPv6 first, as the answer has it", ["2001:db8::1", "2001:db8::2", "10.0.0.1", "10.0.0.2"], "6464"],
+    ["IPv4 first, as the answer has it", ["10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2"], "4646"],
+    ["one family longer than the other", ["2001:db8::1", "2001:db8::2", "2001:db8::3", "10.0.0.1"], "6466"],
+    ["one family alone", ["10.0.0.3", "10.0.0.1", "10.0.0.2"], "444"],
+  ])("alternate between the families of one endpoint: %s", (_, texts, families) => {
+    const addresses = texts.map(addressOf);
+    const found = candidatesOf([{ ...endpoint(1, 0, 0), addresses }], Math.random).map(
+      ({ address }) => address,
+    );
+    expect(found.map(familyOf).join("")).toBe(families);
+    // Within a family nothing changes places.
+    for (const family of [4, 6]) {
+      const ofFamily = (list: typeof addresses) => list.filter((address) => familyOf(address) === family);
+      expect(ofFamily(found)).toEqual(ofFamily(addresses));
+    }
+  });
+
+  test("of one endpoint come before those of the next, whatever their families", () => {
+    const both = [addressOf("2001:db8::5"), addressOf("10.0.0.5")];
+    const endpoints = [
+      { ...endpoint(1, 0, 0), addresses: both },
+      { ...endpoint(2, 1, 0), addresses: both },
+    ];
+    expect(candidatesOf(endpoints, Math.random).map(({ port }) => port)).toEqual([1, 1, 2, 2]);
+  });
+
   test("are 64 at most, and no address beyond them is looked at", () => {
     let reads = 0;
     const addresses = Array.from({ length: 1_400 }, () => addressOf("10.0.0.5"));
@@ -89,7 +127,7 @@ function endpoint(port: number, priority: number, weight: number): Endpoint {
   return { addresses: [addressOf("10.0.0.5")], port, priority, weight };
 }
 
-function portsOf(endpoints: Endpoint[]): number[] {
+function portsOf(endpoints: readonly Endpoint[]): number[] {
   return endpoints.map(({ port }) => port);
 }
 

@@ -1,4 +1,4 @@
-import type { Address } from "../shared/address.ts";
+import { type Address, familyOf } from "../shared/address.ts";
 import type { Endpoint } from "../shared/dns/endpoints.ts";
 
 /** One address of an endpoint with its port: what one attempt connects to. */
@@ -11,27 +11,43 @@ export interface Candidate {
 const maxCandidates = 64;
 
 /**
- * What to try for one connection, in this order: the endpoints as `orderEndpoints` has them, each with its addresses in their own
- * order. No more than the first 64 are tried; at the pace of RFC 8305 these take 16 s when all are silent.
+ * What to try for one connection, in this order: the endpoints as `orderEndpoints` has them, each with its addresses of both families
+ * in turn. No more than the first 64 are tried; at the pace of RFC 8305 these take 16 s when all are silent.
  */
 export function candidatesOf(endpoints: readonly Endpoint[], random: () => number): Candidate[] {
   const candidates: Candidate[] = [];
   for (const { addresses, port } of orderEndpoints(endpoints, random)) {
-    for (const address of addresses) {
-      if (candidates.length === maxCandidates) return candidates;
-      candidates.push({ address, port });
-    }
+    const room = maxCandidates - candidates.length;
+    if (room === 0) break;
+    for (const address of alternatingFamilies(addresses.slice(0, room))) candidates.push({ address, port });
   }
   return candidates;
 }
 
 /**
  * The order in which to try endpoints: lowest priority first, weighted random within one priority (RFC 2782). `random` gives numbers
- * from 0 up to, not including, 1; it is asked once an endpoint.
+ * from 0 up to, not including, 1; it is asked once an endpoint, and not at all where there is no choice.
  */
-export function orderEndpoints(endpoints: readonly Endpoint[], random: () => number): Endpoint[] {
+export function orderEndpoints(endpoints: readonly Endpoint[], random: () => number): readonly Endpoint[] {
+  if (endpoints.length < 2) return endpoints;
   const groups = [...Map.groupBy(endpoints, ({ priority }) => priority)];
   return groups.toSorted(([a], [b]) => a - b).flatMap(([, group]) => weightedOrder(group, random));
+}
+
+/**
+ * RFC 8305 §4: one of the first one's family, one of the other, and so on, so that a family that leads nowhere costs one attempt and not
+ * all of its addresses. Each family keeps its own order.
+ */
+function alternatingFamilies(addresses: readonly Address[]): readonly Address[] {
+  const [first] = addresses;
+  if (first === undefined || addresses.length < 3) return addresses;
+  const family = familyOf(first);
+  const same = addresses.filter((address) => familyOf(address) === family);
+  const other = addresses.filter((address) => familyOf(address) !== family);
+  const turns = Math.max(same.length, other.length);
+  return Array.from({ length: turns }, (_, turn) => [same[turn], other[turn]])
+    .flat()
+    .filter((address) => address !== undefined);
 }
 
 /**

@@ -13,8 +13,12 @@ export interface StubResolver {
   zones(): readonly Name[];
   /** The zone `text`, a name as a program wrote it, lies in; undefined for a name that is the system's. */
   zoneOf(text: string): Name | undefined;
+  /** The same, once the resolver was asked for its zones. */
+  zoneOnceKnown(text: string): Promise<Name | undefined>;
   /** Where to connect for `destination`. Every outcome is a value. */
   resolve(destination: Destination, question: StubQuestion): Promise<Resolution>;
+  /** The same when it takes no waiting: from answers that are remembered and still good, or an address itself. Else undefined. */
+  resolveCached(destination: Destination, protocol?: Protocol): Resolution | undefined;
   /** The service ports of a name of a zone. */
   portsOf(name: Name, question: Pick<StubQuestion, "fresh" | "signal">): Promise<NamePorts>;
   /** RRs at a name of a zone, as the resolver has them. */

@@ -14,9 +14,12 @@ export interface DebOptions {
   compression: "xz" | "zstd" | "gzip" | "none";
 }
 
-const units = { system: ["berth-agent.service", "berth-resolver.service"], user: ["berth-proxy.service"] };
+const units = {
+  system: ["berth-agent.service", "berth-resolver.service", "berth-transparent.service"],
+  user: ["berth-proxy.service"],
+};
 /** Files below /etc that are the administrator's once installed. */
-const settings = ["agent.env", "resolver.env"];
+const settings = ["agent.env", "proxy.env", "resolver.env"];
 
 /** Builds the Debian package for this machine's kind and returns its path. One source always makes the same bytes. */
 export async function buildDeb({ version, outDir, compression }: DebOptions): Promise<string> {

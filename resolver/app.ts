@@ -16,6 +16,7 @@ import { hostsRoutes } from "./routes/hosts.ts";
 import { bearerToken, loggablePath, lookupRoutes } from "./routes/lookup.ts";
 import { namesRoutes } from "./routes/names.ts";
 import { type ObservedParts, observedRoutes } from "./routes/observed.ts";
+import { openListRoutes } from "./routes/open-lists.ts";
 import { tokensRoutes } from "./routes/tokens.ts";
 import type { BindingStore } from "./store.ts";
 import type { TokenTable } from "./token-table.ts";
@@ -51,10 +52,12 @@ export interface AppParts extends ObservedParts {
 
 export type ResolverApp = Hono<AccessEnv>;
 
-/** The whole resolver as one web app. Lookups are open to whoever can reach it unless they need a token; all below /v1 needs one. */
+/** The whole resolver as one web app. Lookups, and the lists they begin with, are open to whoever can reach it unless they need a token; all else below /v1 needs one. */
 export function createApp(parts: AppParts): ResolverApp {
   const app = new Hono<AccessEnv>();
-  app.route("/", lookupRoutes({ ...parts, tokens: parts.lookupTokens ?? parts.tokens }));
+  const lookupParts = { ...parts, tokens: parts.lookupTokens ?? parts.tokens };
+  app.route("/", lookupRoutes(lookupParts));
+  app.route("/", openListRoutes(lookupParts));
   app.get("/healthz", async (context) => {
     const { stale } = await parts.zone.read(parts.apex.zone, true);
     return context.json({ status: stale ? "stale" : "ok", zone: displayName(parts.apex.zone) });

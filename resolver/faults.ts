@@ -4,6 +4,7 @@ import { BerthError } from "../shared/errors.ts";
 export const statusByCode = {
   "malformed-message": 400,
   "malformed-json": 400,
+  "malformed-name": 400,
   "bad-link-request": 400,
   "unknown-token": 401,
   "token-expired": 401,
@@ -16,6 +17,7 @@ export const statusByCode = {
   "not-found": 404,
   "unknown-host": 404,
   "unknown-hold": 404,
+  "unknown-name": 404,
   "unknown-token-id": 404,
   "method-not-allowed": 405,
   "unknown-digest": 409,

@@ -165,9 +165,9 @@ export class Registry {
     this.lapseIfPossible();
     const { zone, tables } = this.parts;
     const entry = this.livingEntry(owner);
-    const { serial } = tables.counters();
-    if (entry === undefined) return { serial, exists: zone.hasBelow(owner), rrsets: [], additional: [] };
-    return { serial, exists: true, ...this.book.withTtlsLeft(entry) };
+    const counters = tables.counters();
+    if (entry === undefined) return { ...counters, exists: zone.hasBelow(owner), rrsets: [], additional: [] };
+    return { ...counters, exists: true, ...this.book.withTtlsLeft(entry) };
   }
 
   /** Seconds until the host's lease lapses, rounded up; 0 when it has none. */

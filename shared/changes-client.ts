@@ -30,6 +30,8 @@ export interface FollowPorts {
   after(ms: number, run: () => void): () => void;
   /** From 0 up to, not including, 1. */
   random: () => number;
+  /** Told when a connection has come about: from then on every change is heard of, those since the last one first. */
+  onOpen?: () => void;
   /** Told why a connection ended or did not come about; it is tried again. */
   onFault?: (fault: unknown) => void;
 }
@@ -86,6 +88,7 @@ async function* readFeed(
   let stop = listen();
   try {
     const body = await openFeed(access, lastId, ended);
+    ports.onOpen?.();
     const parser = new EventParser();
     const decoder = new TextDecoder();
     for await (const chunk of body) {

@@ -1,4 +1,4 @@
-import { messageFromResponse, requestFromMessage } from "./dns/doh.ts";
+import { freshnessOf, type HttpFreshness, messageFromResponse, requestFromMessage } from "./dns/doh.ts";
 import { type Response as DnsResponse, decodeResponse, encodeQuery } from "./dns/message.ts";
 import { BerthError } from "./errors.ts";
 import { displayName, type Name } from "./name.ts";
@@ -11,6 +11,11 @@ export interface DohServer {
   timeoutMs: number;
   /** Presented as RFC 6750 has it, to a server that lets nobody ask without one. */
   token?: string;
+}
+
+/** An answer, and how HTTP had it, which its TTL is to be lessened by (RFC 8484 §5.1). */
+export interface DohAnswer extends DnsResponse {
+  http: HttpFreshness;
 }
 
 export interface QueryOptions {
@@ -30,15 +35,16 @@ export async function queryDoh(
   name: Name,
   type: number,
   options: QueryOptions = {},
-): Promise<DnsResponse> {
+): Promise<DohAnswer> {
   const limit = AbortSignal.timeout(server.timeoutMs);
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
-  const request = requestFromMessage(server.url, encodeQuery(name, type), options.fresh ?? false);
-  if (server.token !== undefined) request.headers.set("authorization", `Bearer ${server.token}`);
+  const request = requestFromMessage(encodeQuery(name, type), options.fresh ?? false);
+  if (server.token !== undefined) request.headers["authorization"] = `Bearer ${server.token}`;
   try {
     // Not "error", which workerd does not know.
-    const response = await server.fetch(request, { signal, redirect: "manual" });
-    return decodeResponse(await messageFromResponse(response));
+    const response = await server.fetch(server.url, { ...request, signal, redirect: "manual" });
+    const http = freshnessOf(response.headers);
+    return { ...decodeResponse(await messageFromResponse(response)), http };
   } catch (cause) {
     const about = `no answer for ${displayName(name)} from ${server.url}`;
     const { code, retryable } = cause instanceof BerthError ? cause : { code: "doh-failed", retryable: true };

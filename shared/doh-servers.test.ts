@@ -56,7 +56,7 @@ function serversOf(peers: Peer[], changed: Partial<DohServers> = {}): DohServers
   return { fetch, choice, timeoutMs: 5_000, now: () => performance.now(), ...changed };
 }
 
-const ask = (servers: DohServers) => queryDohServers(servers, name, 1, noSignal);
+const ask = (servers: DohServers) => queryDohServers(servers, name, 1, { signal: noSignal });
 const counts = (...peers: Peer[]) => peers.map(({ asked }) => asked.length);
 
 describe("of several servers", () => {
@@ -152,7 +152,7 @@ describe("when no server answers", () => {
     const [a, b] = [await startPeer("silence"), await startPeer()];
     const servers = serversOf([a, b]);
     const failed = vi.spyOn(servers.choice, "failed");
-    const answer = queryDohServers(servers, name, 1, called.signal);
+    const answer = queryDohServers(servers, name, 1, { signal: called.signal });
     called.abort();
     await expect(answer).rejects.toMatchObject({ code: "doh-failed" });
     expect(failed).not.toHaveBeenCalled();

@@ -83,3 +83,19 @@ export type NameList = z.infer<typeof nameListSchema>;
 
 /** What `GET /v1/observed` answers: where the request came from. */
 export const observedSchema = z.object({ address: addressSchema });
+
+/** What `GET /v1/zones` answers: the zones this resolver answers for. */
+export const zoneListSchema = z.object({ zones: z.array(nameSchema) });
+export type ZoneList = z.infer<typeof zoneListSchema>;
+
+/** What `GET /v1/names/{name}` answers: the ports of a name that have an SRV answer now, ascending, TCP first. Never empty. */
+export const portListSchema = z.object({
+  /** The oldest of what it was read from: where a copy answered, the registry may have changed since. */
+  revision: z.number(),
+  zone: nameSchema,
+  name: nameSchema,
+  ports: z.array(z.object({ protocol: z.enum(["tcp", "udp"]), servicePort: z.number() })).min(1),
+  /** The registry was out of reach: a copy answers, of unknown age, and ports may be missing. */
+  stale: z.literal(true).optional(),
+});
+export type PortList = z.infer<typeof portListSchema>;

@@ -25,6 +25,14 @@ export function isHostAddressName(name: Name, zone: Name): boolean {
   return below.length === 1 || (below.length === 3 && below[1] === "addr");
 }
 
+/**
+ * Asked by `berth dns status` to see where a program's question ends: the proxy's own DNS listener answers it with the address it listens
+ * at, and nobody else ever does.
+ */
+export function probeName(zone: Name): Name {
+  return nameBelow("_berth-probe", zone);
+}
+
 export interface NameRefusal {
   code: "out-of-zone" | "reserved" | "too-long";
   message: string;

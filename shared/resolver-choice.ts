@@ -6,6 +6,15 @@ interface Failing {
   /** When it may be tried again before others. */
   until: number;
   waitMs: number;
+  why: string | undefined;
+}
+
+/** How one of several resolvers is: the one turned to, one that is there if need be, or one that did not answer when it was last asked. */
+export interface ResolverState {
+  url: string;
+  state: "current" | "standby" | "failing";
+  /** Why it is failing, as far as it is known. */
+  fault?: string;
 }
 
 /**
@@ -40,12 +49,29 @@ export class ResolverChoice {
     return [this.#current, ...others.toSorted((a, b) => this.#waitOf(a, now) - this.#waitOf(b, now))];
   }
 
-  /** It gave no answer: the next one is current. Failures of requests that were under way at the same time count as one. */
-  failed(url: string, now: number): void {
+  /** Every resolver in the user's order. The current one is failing too when it was the last that did. */
+  states(): ResolverState[] {
+    return this.#urls.map((url) => {
+      const failing = this.#failing.get(url);
+      if (failing === undefined) return { url, state: url === this.#current ? "current" : "standby" };
+      return { url, state: "failing", ...(failing.why === undefined ? {} : { fault: failing.why }) };
+    });
+  }
+
+  /** Whether the one to turn to did not answer when it was last asked. */
+  isFailing(): boolean {
+    return this.#failing.has(this.#current);
+  }
+
+  /**
+   * It gave no answer, for the reason given: the next one is current. Failures of requests that were under way at the same time count as
+   * one.
+   */
+  failed(url: string, now: number, why?: string): void {
     const before = this.#failing.get(url);
     if (before === undefined || before.until <= now) {
       const waitMs = Math.min(before === undefined ? firstWaitMs : before.waitMs * 2, longestWaitMs);
-      this.#failing.set(url, { until: now + waitMs, waitMs });
+      this.#failing.set(url, { until: now + waitMs, waitMs, why });
     }
     if (url !== this.#current) return;
     const [, next] = this.order(now);

@@ -2,26 +2,32 @@ import type { Address } from "./address.ts";
 import type { Delta, Push, PushReply, Renewal } from "./binding.ts";
 import { pushReplySchema } from "./binding.ts";
 import { BerthError } from "./errors.ts";
+import { displayName, type Name } from "./name.ts";
 import {
   type HostList,
   hostListSchema,
   type NameList,
   nameListSchema,
   observedSchema,
+  type PortList,
+  portListSchema,
   type ServiceList,
   serviceListSchema,
+  zoneListSchema,
 } from "./registry-views.ts";
 import {
   badReply,
   exchange,
   type HttpReply,
+  type LookupAccess,
   type ResolverAccess,
+  type ResolverRequest,
   readReply,
   sendRequest,
 } from "./resolver-exchange.ts";
 import { type HostRequest, type HostTurn, signedHeaders } from "./signed-headers.ts";
 
-export type { KnownGeneration, ResolverAccess } from "./resolver-exchange.ts";
+export type { KnownGeneration, LookupAccess, ResolverAccess } from "./resolver-exchange.ts";
 export { type HostTurn, signedHeaders } from "./signed-headers.ts";
 
 /*
@@ -89,6 +95,38 @@ export async function listServices(access: ResolverAccess): Promise<ServiceList>
 
 export async function listNames(access: ResolverAccess): Promise<NameList> {
   return exchange(access, nameListSchema, { method: "GET", path: "/v1/names" });
+}
+
+/** How a lookup is asked. */
+export interface LookupQuestion {
+  /** Past every copy of the zone. */
+  fresh?: boolean;
+  /** Ends the exchange early, in the place of the access' time limit. */
+  signal?: AbortSignal;
+}
+
+/** The zones the resolver answers for. Open to whoever may look names up. */
+export async function listZones(access: LookupAccess, question: LookupQuestion = {}): Promise<Name[]> {
+  return (await exchange(access, zoneListSchema, lookup("/v1/zones", question))).zones;
+}
+
+/** The ports of a name that are answered now; undefined when it has none, whether it exists or not. Open to whoever may look names up. */
+export async function portsOfName(
+  access: LookupAccess,
+  name: Name,
+  question: LookupQuestion = {},
+): Promise<PortList | undefined> {
+  try {
+    return await exchange(access, portListSchema, lookup(`/v1/names/${displayName(name)}`, question));
+  } catch (fault) {
+    if (fault instanceof BerthError && fault.code === "unknown-name") return undefined;
+    throw fault;
+  }
+}
+
+function lookup(path: string, { fresh, signal }: LookupQuestion): ResolverRequest {
+  const headers: Record<string, string> = fresh ? { "cache-control": "no-cache" } : {};
+  return { method: "GET", path, headers, ...(signal === undefined ? {} : { signal }) };
 }
 
 /** The address this machine is seen by; that of its router behind NAT. An agent's token is needed. */

@@ -26,14 +26,20 @@ export interface HttpReply {
   text(): Promise<string>;
 }
 
-/** The API of one resolver, as its clients reach it. Replies that are not only text are for those who have `fetch` itself. */
-export interface ResolverAccess<R extends HttpReply = HttpReply> {
+/** One resolver, as whoever looks names up reaches it. Replies that are not only text are for those who have `fetch` itself. */
+export interface LookupAccess<R extends HttpReply = HttpReply> {
   fetch: HttpSend<R>;
   /** The resolver's base URL, such as https://127.0.0.1:8053. */
   url: string;
-  token: string;
+  /** Only where lookups need one. */
+  token?: string;
   /** Milliseconds for one whole exchange. */
   timeoutMs: number;
+}
+
+/** The whole API of one resolver, as its clients reach it. */
+export interface ResolverAccess<R extends HttpReply = HttpReply> extends LookupAccess<R> {
+  token: string;
   /** The host's key, for the requests that speak for a host; without it they go unsigned, which an admin's token may do for some. */
   signer?: HostSigner;
   /** Kept by the caller from request to request, one per resolver; without it every signed request costs a refusal first. */
@@ -57,13 +63,13 @@ export interface ResolverRequest {
 }
 
 /** Where `path` lies for this access. Not resolved against the base: a resolver behind a reverse proxy may have a path of its own. */
-export function urlOf(access: ResolverAccess, path: string): string {
+export function urlOf(access: LookupAccess, path: string): string {
   return `${access.url.replace(/\/+$/, "")}${path}`;
 }
 
 /** Sends one request and reads the whole reply by `schema`. Throws as `sendRequest` does, or `bad-reply`. */
 export async function exchange<T>(
-  access: ResolverAccess,
+  access: LookupAccess,
   schema: z.ZodType<T>,
   request: ResolverRequest,
 ): Promise<T> {
@@ -72,14 +78,14 @@ export async function exchange<T>(
 
 /** Resolves to the response of a request that was accepted; else throws the BerthError the resolver named, or `resolver-unreachable`. */
 export async function sendRequest<R extends HttpReply>(
-  access: ResolverAccess<R>,
+  access: LookupAccess<R>,
   request: ResolverRequest,
 ): Promise<R> {
   let response: R;
   try {
     response = await access.fetch(urlOf(access, request.path), {
       method: request.method,
-      headers: { authorization: `Bearer ${access.token}`, ...request.headers },
+      headers: { ...bearer(access), ...request.headers },
       signal: request.signal ?? AbortSignal.timeout(access.timeoutMs),
       // A redirect is a fault: what this host declares goes to the resolver it was given. Not "error", which workerd does not know.
       redirect: "manual",
@@ -92,8 +98,12 @@ export async function sendRequest<R extends HttpReply>(
   return response;
 }
 
+function bearer({ token }: LookupAccess): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
 export async function readReply<T>(
-  access: ResolverAccess,
+  access: LookupAccess,
   schema: z.ZodType<T>,
   response: HttpReply,
 ): Promise<T> {
@@ -103,12 +113,12 @@ export async function readReply<T>(
 }
 
 /** The reply is not one a berth resolver gives. */
-export function badReply(access: ResolverAccess, status: number, cause?: unknown): BerthError {
+export function badReply(access: LookupAccess, status: number, cause?: unknown): BerthError {
   const message = `${access.url} did not reply as a berth resolver does (HTTP ${status}); check the URL`;
   return new BerthError("bad-reply", message, { who: access.url, retryable: true, cause });
 }
 
-async function faultFrom(access: ResolverAccess, response: HttpReply): Promise<BerthError> {
+async function faultFrom(access: LookupAccess, response: HttpReply): Promise<BerthError> {
   const reply = errorReplySchema.safeParse(await readJson(access, response));
   if (!reply.success) return badReply(access, response.status);
   const { code, message, ...facts } = reply.data.error;
@@ -125,7 +135,7 @@ function faultList(facts: Omit<ErrorReply["error"], "code" | "message">): string
   return shown.length === 0 ? "" : ` (${shown.join("; ")})`;
 }
 
-async function readJson(access: ResolverAccess, response: HttpReply): Promise<unknown> {
+async function readJson(access: LookupAccess, response: HttpReply): Promise<unknown> {
   // A reply that breaks off is no reply; only a whole one can be somebody else's.
   const text = await response.text().catch((cause: unknown) => {
     throw unreachable(access, cause);
@@ -137,7 +147,7 @@ async function readJson(access: ResolverAccess, response: HttpReply): Promise<un
   }
 }
 
-function unreachable(access: ResolverAccess, cause: unknown): BerthError {
+function unreachable(access: LookupAccess, cause: unknown): BerthError {
   const message = `no reply from the resolver at ${access.url}`;
   return new BerthError("resolver-unreachable", message, { who: access.url, retryable: true, cause });
 }

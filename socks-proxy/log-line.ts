@@ -2,6 +2,7 @@ import type { Destination } from "../client/destination.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import type { Negotiation } from "./negotiate.ts";
 import type { Refusal } from "./reply.ts";
+import { Method } from "./wire.ts";
 
 /** The words of the log: why a connection came to nothing. Payload never gets here. */
 
@@ -19,17 +20,22 @@ export function refusalText(refusal: Refusal): string {
     case "bad-name":
     case "not-found":
     case "no-answer":
+    case "own-fault":
       return refusal.reason;
     case "no-token":
       return `${refusal.reason}; name the file of a reader's token with --token-file`;
     case "not-allowed":
-      return "destinations outside the zone are denied (--outside deny)";
+      return refusal.reason ?? "destinations outside the zone are denied (--outside deny)";
     case "port-not-published":
       return publishedText(refusal.published);
     case "command-not-supported":
-      return `SOCKS command ${refusal.command} is not supported, only CONNECT is`;
+      return `SOCKS command ${refusal.command} is not supported`;
     case "address-type-not-supported":
       return `SOCKS address type ${refusal.addressType} is unknown`;
+    case "authentication-required":
+      return "users have to prove who they are, which SOCKS4 cannot carry; set the client to SOCKS5";
+    case "too-many":
+      return `there are too many ${refusal.what} already`;
     case "connect-failed": {
       const failures = refusal.failures.map(
         ({ candidate, errno }) => `${formatEndpoint(candidate)} ${errno}`,
@@ -39,15 +45,20 @@ export function refusalText(refusal: Refusal): string {
   }
 }
 
-/** For a hand-shake that ended before there was a request to answer. */
-export function handshakeText(negotiation: Exclude<Negotiation, { kind: "request" } | Refusal>): string {
+/** For a hand-shake that ended before there was a request to grant. */
+export function handshakeText(negotiation: Exclude<Negotiation, { kind: "request" | "http" }>): string {
   switch (negotiation.kind) {
-    case "not-socks5":
-      return `not SOCKS5: ${protocolGuess(negotiation.firstOctet)}`;
+    case "unknown-protocol":
+      return `neither SOCKS nor HTTP: ${protocolGuess(negotiation.firstOctet)}`;
     case "no-acceptable-method":
-      return "the client does not offer to go on without authentication (method 0)";
+      return negotiation.wanted === Method.NoAuthentication
+        ? "the client does not offer to go on without authentication (method 0), and this proxy has no users (--users-file)"
+        : "the client does not offer a user name and a password (method 2), which this proxy asks for";
+    case "not-authenticated":
+    case "refused":
+      return negotiation.kind === "refused" ? refusalText(negotiation.refusal) : negotiation.reason;
     case "handshake-timeout":
-      return "the SOCKS hand-shake took too long";
+      return "the hand-shake took too long";
     case "client-gone":
       return "the client left before its request";
   }
@@ -64,9 +75,6 @@ function firstOf(list: readonly (string | number)[], most: number): string {
 }
 
 function protocolGuess(firstOctet: number): string {
-  if (firstOctet === 4) return "the client speaks SOCKS4; set it to SOCKS5";
-  if (firstOctet === 0x16) return "the client speaks TLS; a SOCKS5 proxy is spoken to in the clear";
-  const isUpperCaseLetter = firstOctet >= 0x41 && firstOctet <= 0x5a;
-  if (isUpperCaseLetter) return "the client speaks HTTP, it seems; set it to SOCKS5";
-  return `the first octet is ${firstOctet}, not 5`;
+  if (firstOctet === 0x16) return "the client speaks TLS; this proxy is spoken to in the clear";
+  return `the first octet is ${firstOctet}`;
 }

@@ -1,36 +1,41 @@
-import type { Socket } from "node:net";
-
-import {
-  encodeMethodSelection,
-  Method,
-  type Parsed,
-  parseMethods,
-  parseRequest,
-  type Request,
-  type WireFault,
-} from "./wire.ts";
+import type { Channel } from "./channel.ts";
+import { Handshake, type HandshakeOutcome, type Users } from "./handshake.ts";
 
 export type Negotiation =
-  | { kind: "request"; request: Request }
-  | WireFault
-  | { kind: "no-acceptable-method" }
+  | HandshakeOutcome
   | { kind: "handshake-timeout" }
+  /** It ended its direction, or the whole connection, before its request was complete. */
   | { kind: "client-gone" };
 
+export interface NegotiateOptions {
+  /** Given, each client has to prove to be one of them. */
+  users: Users | undefined;
+  /** Milliseconds for the whole hand-shake: a limit for each octet would let a slow client stay for ever. */
+  timeoutMs: number;
+}
+
 /**
- * Reads the client's methods and its request, and answers the first. The time limit is for the whole hand-shake: one per octet
- * would let a slow client stay for ever. Bytes that came early are put back, and the client is left paused, for the relay.
+ * Reads what the client wants and says what its protocol has the server say until then. What is not a request or HTTP has been answered
+ * already, and the connection is to be ended. Octets that came early are given back. The channel goes on being read, as stopping and
+ * starting again costs system calls: the next taker has to take it, or pause it, as soon as this resolves. Never rejects.
  */
-export function negotiate(client: Socket, timeoutMs: number): Promise<Negotiation> {
+export function negotiate(channel: Channel, { users, timeoutMs }: NegotiateOptions): Promise<Negotiation> {
   const { promise, resolve } = Promise.withResolvers<Negotiation>();
-  const handshake = new Handshake((method) => client.write(encodeMethodSelection(method)));
+  const { socket } = channel;
+  const handshake = new Handshake(users);
   const timer = setTimeout(() => finish({ kind: "handshake-timeout" }), timeoutMs);
-  client.on("data", take).once("end", leave).once("close", leave);
+  let isOver = false;
+  socket.once("close", leave);
+  channel.take({ bytes, end: leave });
   return promise;
 
-  function take(chunk: Buffer): void {
-    const negotiation = handshake.read(chunk);
-    if (negotiation !== undefined) finish(negotiation);
+  function bytes(chunk: Uint8Array): boolean {
+    // Nobody has taken the channel.
+    if (isOver) return false;
+    const { send, outcome } = handshake.read(chunk);
+    if (send.length > 0) socket.write(send);
+    if (outcome !== undefined) finish(outcome);
+    return true;
   }
 
   function leave(): void {
@@ -38,43 +43,10 @@ export function negotiate(client: Socket, timeoutMs: number): Promise<Negotiatio
   }
 
   function finish(negotiation: Negotiation): void {
+    if (isOver) return;
+    isOver = true;
     clearTimeout(timer);
-    client.off("data", take).off("end", leave).off("close", leave).pause();
-    if (handshake.unread.length > 0) client.unshift(handshake.unread);
+    socket.off("close", leave);
     resolve(negotiation);
-  }
-}
-
-class Handshake {
-  /** Never long: both messages together have at most 519 octets, and what one read brings beyond them ends the hand-shake. */
-  unread: Buffer = Buffer.alloc(0);
-  readonly #announce: (method: Method) => void;
-  #methodSelected = false;
-
-  constructor(announce: (method: Method) => void) {
-    this.#announce = announce;
-  }
-
-  /** Undefined while more has to be read. */
-  read(chunk: Buffer): Negotiation | undefined {
-    this.unread = Buffer.concat([this.unread, chunk]);
-    // A client may send its request without waiting for our choice of method, so both can be in one read.
-    if (!this.#methodSelected) {
-      const methods = this.#take(parseMethods);
-      if (methods.kind === "incomplete") return undefined;
-      if (methods.kind === "fault") return methods.fault;
-      this.#methodSelected = methods.value.includes(Method.NoAuthentication);
-      this.#announce(this.#methodSelected ? Method.NoAuthentication : Method.NoneAcceptable);
-      if (!this.#methodSelected) return { kind: "no-acceptable-method" };
-    }
-    const request = this.#take(parseRequest);
-    if (request.kind === "incomplete") return undefined;
-    return request.kind === "fault" ? request.fault : { kind: "request", request: request.value };
-  }
-
-  #take<T>(parse: (bytes: Uint8Array) => Parsed<T>): Parsed<T> {
-    const parsed = parse(this.unread);
-    if (parsed.kind === "value") this.unread = this.unread.subarray(parsed.length);
-    return parsed;
   }
 }

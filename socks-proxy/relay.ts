@@ -1,41 +1,177 @@
 import type { Socket } from "node:net";
 
-/** `cut`: one side broke off, and the other was told so by a reset. */
-export type RelayEnd = "ended" | "idle" | "cut";
+import { type Channel, type ChannelTaker, unsentBytes } from "./channel.ts";
+
+/** `cut`: one side broke off, and the other was told so by a reset. `drained`: ended by us while it was quiet. */
+export type RelayEnd = "ended" | "idle" | "cut" | "drained";
+
+export interface RelayOptions {
+  /** Without a byte in either direction for so many milliseconds, to within a fifth of it, both connections close. */
+  idleMs: number;
+  /** What the client has sent already; it goes first. */
+  early?: Uint8Array;
+}
+
+export interface RunningRelay {
+  /** Resolves when both connections are closed. */
+  ended: Promise<RelayEnd>;
+  /** Ends both connections as if both sides had. */
+  drain(): void;
+}
 
 /**
  * Copies bytes both ways until both directions have ended. The end of one direction ends only that one (half-close, RFC 9293 §3.6).
- * Without a byte in either direction for `idleMs`, both connections close.
  */
-export async function relay(client: Socket, upstream: Socket, idleMs: number): Promise<RelayEnd> {
-  let end: RelayEnd = "ended";
-  // Every byte relayed is a read on one socket and a write on the other, so either's timer stands for both. Both are set, because
-  // one socket may close while the other still waits for a slow reader.
-  for (const socket of [client, upstream]) socket.setTimeout(idleMs, closeIdle);
-  const closed = [whenClosed(client), whenClosed(upstream)];
-  client.once("close", () => passCutOn(client, upstream));
-  upstream.once("close", () => passCutOn(upstream, client));
-  client.pipe(upstream);
-  upstream.pipe(client);
-  await Promise.all(closed);
-  return end;
+export function relay(client: Channel, upstream: Channel, options: RelayOptions): RunningRelay {
+  const relay = new Relay(client, upstream, options);
+  relay.start();
+  return relay;
+}
 
-  function closeIdle(): void {
-    end = "idle";
-    client.destroy();
-    upstream.destroy();
+/** Timers set anew with every byte would cost more than the bytes: one timer looks at all relays of one idle limit. */
+const wheels = new Map<number, Wheel>();
+
+/** How often a wheel looks at a relay within its idle limit, and how often at least, for the memory an idle one gives back. */
+const looksPerLimit = 5;
+const longestLookMs = 5_000;
+
+class Relay implements RunningRelay {
+  readonly ended: Promise<RelayEnd>;
+  readonly #client: Channel;
+  readonly #upstream: Channel;
+  readonly #early: Uint8Array | undefined;
+  #resolve: (end: RelayEnd) => void = () => {};
+  readonly #wheel: Wheel;
+  #end: RelayEnd = "ended";
+  /** Closed when everything had gone both ways. */
+  #closedWhole: Socket | undefined;
+  #open = 2;
+  /** Looks of the wheel since the last byte. */
+  #stillFor = 0;
+  #hasMoved = true;
+  #unsent = 0;
+
+  constructor(client: Channel, upstream: Channel, { idleMs, early }: RelayOptions) {
+    this.#client = client;
+    this.#upstream = upstream;
+    this.#early = early;
+    this.#wheel = wheelFor(idleMs);
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  start(): void {
+    const [client, upstream] = [this.#client, this.#upstream];
+    this.#wheel.add(this);
+    this.#watch(client, upstream);
+    this.#watch(upstream, client);
+    if (this.#early !== undefined && this.#early.length > 0) upstream.socket.write(this.#early);
+    this.#copy(client, upstream);
+    this.#copy(upstream, client);
+  }
+
+  /** One look of the wheel; `limit` looks in a row without a byte are the idle limit. */
+  look(limit: number): void {
+    const unsent = unsentBytes(this.#client.socket) + unsentBytes(this.#upstream.socket);
+    // What a slow reader takes of bytes that were read before has moved as well.
+    const isStill = !this.#hasMoved && unsent === this.#unsent;
+    this.#hasMoved = false;
+    this.#unsent = unsent;
+    this.#stillFor = isStill ? this.#stillFor + 1 : 0;
+    if (this.#stillFor >= limit) this.#endIdle();
+    else if (this.#stillFor === 1) for (const channel of [this.#client, this.#upstream]) channel.shrink();
+  }
+
+  #copy(from: Channel, to: Channel): void {
+    const { socket } = to;
+    const taker: ChannelTaker = {
+      bytes: (chunk) => {
+        this.#hasMoved = true;
+        socket.write(chunk);
+        // Mostly the system takes all of it at once. What it did not take lies in the buffer, which must not be read into until then.
+        return socket.writableLength === 0;
+      },
+      end: () => this.#endWriting(socket),
+    };
+    // Its write mark is 1, so that every write that had to wait is followed by this event.
+    socket.on("drain", () => from.resume());
+    if (socket.writableLength > 0) socket.once("drain", () => from.take(taker));
+    else from.take(taker);
+  }
+
+  #endWriting(socket: Socket): void {
+    const isLast = socket.readableEnded && socket.writableLength === 0;
+    if (!isLast) return void socket.end();
+    // Its close says the same to the other side as its end would, and it is to be closed anyway.
+    this.#closedWhole = socket;
+    socket.destroy();
+  }
+
+  #watch(channel: Channel, other: Channel): void {
+    const { socket } = channel;
+    if (socket.closed) return this.#closed(channel, other);
+    socket.once("close", () => this.#closed(channel, other));
   }
 
   /** A connection that broke off must not look like one that ended: the other side would take a part for the whole. */
-  function passCutOn(socket: Socket, other: Socket): void {
-    if (end === "idle" || (socket.readableEnded && socket.writableFinished)) return;
-    end = "cut";
-    other.resetAndDestroy();
+  #closed({ socket }: Channel, other: Channel): void {
+    const isWhole = socket.readableEnded && (socket.writableFinished || socket === this.#closedWhole);
+    if (this.#end === "ended" && !isWhole) {
+      this.#end = "cut";
+      other.socket.resetAndDestroy();
+    }
+    if (--this.#open > 0) return;
+    this.#wheel.remove(this);
+    this.#resolve(this.#end);
+  }
+
+  drain(): void {
+    this.#end = "drained";
+    this.#client.socket.destroySoon();
+    this.#upstream.socket.destroySoon();
+  }
+
+  #endIdle(): void {
+    this.#end = "idle";
+    this.#client.socket.destroy();
+    this.#upstream.socket.destroy();
   }
 }
 
-function whenClosed(socket: Socket): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  socket.once("close", () => resolve());
-  return promise;
+class Wheel {
+  readonly #idleMs: number;
+  readonly #relays = new Set<Relay>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(idleMs: number) {
+    this.#idleMs = idleMs;
+  }
+
+  add(relay: Relay): void {
+    this.#relays.add(relay);
+    this.#timer ??= this.#turn();
+  }
+
+  remove(relay: Relay): void {
+    this.#relays.delete(relay);
+    if (this.#relays.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    wheels.delete(this.#idleMs);
+  }
+
+  #turn(): NodeJS.Timeout {
+    const lookMs = Math.min(this.#idleMs / looksPerLimit, longestLookMs);
+    const limit = Math.ceil(this.#idleMs / lookMs);
+    return setInterval(() => {
+      for (const relay of this.#relays) relay.look(limit);
+    }, lookMs).unref();
+  }
+}
+
+function wheelFor(idleMs: number): Wheel {
+  const wheel = wheels.get(idleMs) ?? new Wheel(idleMs);
+  wheels.set(idleMs, wheel);
+  return wheel;
 }

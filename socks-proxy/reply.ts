@@ -1,13 +1,37 @@
-import type { ConnectFailure, Connection } from "../client/connect.ts";
+import type { ConnectFailure } from "../client/connect.ts";
+import type { ConnectOutcome } from "../client/connector.ts";
 import type { Resolution } from "../client/resolution.ts";
-import { Rep, type WireFault } from "./wire.ts";
+import { type BoundAddress, encodeReply, Rep, unspecified, type WireFault } from "./wire.ts";
+import { encodeSocks4Reply } from "./wire-socks4.ts";
+
+/** In which of the two a client asked, and is answered. */
+export type SocksProtocol = "socks4" | "socks5";
 
 /** Why a request was not granted. */
 export type Refusal =
-  | Exclude<WireFault, { kind: "not-socks5" }>
+  | WireFault
   | { kind: "command-not-supported"; command: number }
+  /** Over SOCKS4, which has no way to present a password. */
+  | { kind: "authentication-required" }
+  /** The client, or all clients together, hold as many connections or associations as they may. */
+  | { kind: "too-many"; what: string }
+  /** A fault of this machine. */
+  | { kind: "own-fault"; reason: string }
   | Exclude<Resolution, { kind: "endpoints" }>
-  | Exclude<Connection, { kind: "connected" }>;
+  | Exclude<ConnectOutcome, { kind: "connected" } | Resolution>;
+
+/** The reply that grants a request, in the protocol it came in. */
+export function granted(protocol: SocksProtocol, boundAddress: BoundAddress): Uint8Array {
+  return protocol === "socks5"
+    ? encodeReply(Rep.Succeeded, boundAddress)
+    : encodeSocks4Reply(true, boundAddress);
+}
+
+/** The reply that refuses it; SOCKS4 has one code for all of them. */
+export function refused(protocol: SocksProtocol, refusal: Refusal): Uint8Array {
+  if (protocol === "socks4") return encodeSocks4Reply(false, unspecified);
+  return encodeReply(replyCodeFor(refusal), unspecified);
+}
 
 /** The one table from refusal to REP (RFC 1928 §6). */
 export function replyCodeFor(refusal: Refusal): Rep {
@@ -15,8 +39,11 @@ export function replyCodeFor(refusal: Refusal): Rep {
     case "malformed-request":
     case "no-answer":
     case "no-token":
+    case "too-many":
+    case "own-fault":
       return Rep.GeneralFailure;
     case "not-allowed":
+    case "authentication-required":
       return Rep.NotAllowed;
     case "bad-name":
     case "not-found":

@@ -1,19 +1,38 @@
-import type { Socket } from "node:net";
-import { connectFirst } from "../client/connect.ts";
-import { endpointsFor, type Resolvers } from "../client/destination.ts";
-import { candidatesOf } from "../client/endpoint-order.ts";
-import { type Address, formatEndpoint, parseAddress } from "../shared/address.ts";
+import type { Connector } from "../client/connector.ts";
+import type { StubResolver } from "../client/stub-resolver.ts";
 import type { Log } from "../shared/log.ts";
+import { type Channel, whenClosed } from "./channel.ts";
+import { serveConnect } from "./connect-command.ts";
+import { endConnection } from "./connection-end.ts";
+import type { Counts } from "./counts.ts";
+import type { ClientRequest, Users } from "./handshake.ts";
 import type { LineLimit } from "./line-limit.ts";
-import { destinationText, handshakeText, refusalText } from "./log-line.ts";
+import { handshakeText } from "./log-line.ts";
 import { type Negotiation, negotiate } from "./negotiate.ts";
-import { relay } from "./relay.ts";
-import { type Refusal, replyCodeFor } from "./reply.ts";
-import { type BoundAddress, Command, encodeReply, Rep } from "./wire.ts";
+import type { Policy } from "./policy.ts";
+import { refuse } from "./refusal.ts";
+import type { ResolvePorts } from "./resolve-command.ts";
+import type { ServedConnection } from "./served-connection.ts";
+import type { StandIns } from "./stand-ins.ts";
+import type { UdpAssociationPorts } from "./udp-association.ts";
+import { serveLookup, serveUdp } from "./other-commands.ts";
+import type { Admission } from "./limits.ts";
+import { Command } from "./wire.ts";
 
+/** What all connections of a proxy have in common. */
 export interface ConnectionContext {
-  resolvers: Resolvers;
-  limits: ConnectionLimits;
+  connector: Connector;
+  stub: StubResolver;
+  policy: Policy;
+  users: Users | undefined;
+  admission: Admission;
+  standIns: StandIns;
+  times: ConnectionTimes;
+  udp: Omit<UdpAssociationPorts, "judge" | "stub">;
+  reverse: ResolvePorts["reverse"];
+  /** Serves a client that speaks HTTP, from its first bytes on; resolves when its connection is to be ended. */
+  serveHttp: (connection: ServedConnection, early: Uint8Array) => Promise<void>;
+  counts: Counts;
   log: Log;
   lineLimits: LineLimits;
 }
@@ -29,128 +48,77 @@ export interface LineLimits {
 }
 
 /** Milliseconds. */
-export interface ConnectionLimits {
+export interface ConnectionTimes {
   handshake: number;
-  /** All that one name needs to be asked. */
+  /** One resolution that is not followed by a connection. */
   resolve: number;
-  /** All endpoints together. */
-  connect: number;
   idle: number;
 }
 
-/** RFC 1928 §6 allows 10 s between a reply that refuses and the end of the connection; a client on this machine needs no more. */
-const lingerMs = 1_000;
-const unspecified: BoundAddress = { address: "0.0.0.0" as Address, port: 0 };
-
-/** Serves one accepted connection, which must allow half-close. Resolves when it is closed, and its upstream too. */
-export async function serveConnection(client: Socket, context: ConnectionContext): Promise<void> {
-  const { resolvers, limits, log } = context;
-  const gone = whenGone(client);
-
-  const negotiation = await negotiate(client, limits.handshake);
-  if (negotiation.kind !== "request") return endHandshake(client, negotiation, context);
-  const { command, destination } = negotiation.request;
-  const shown = destinationText(destination);
-  if (command !== Command.Connect)
-    return refuse(client, shown, { kind: "command-not-supported", command }, context);
-
-  const resolveSignal = AbortSignal.any([gone, AbortSignal.timeout(limits.resolve)]);
-  const resolution = await endpointsFor(destination, resolvers, resolveSignal);
-  if (resolution.kind !== "endpoints") return refuse(client, shown, resolution, context);
-
-  const candidates = candidatesOf(resolution.endpoints, Math.random);
-  const connection = await connectFirst(candidates, { timeoutMs: limits.connect, signal: gone });
-  if (connection.kind !== "connected") return refuse(client, shown, connection, context);
-
-  const { upstream, candidate } = connection;
-  client.write(encodeReply(Rep.Succeeded, boundAddressOf(upstream)));
-
-  const relayEnd = await relay(client, upstream, limits.idle);
-  const { bytesWritten, bytesRead } = upstream;
-  log.debug(
-    `${shown} at ${formatEndpoint(candidate)}: ${bytesWritten} bytes up, ${bytesRead} down, ${relayEnd}`,
-  );
+/** Serves one accepted connection, told apart by its first byte. Resolves when it is closed, and its upstream too. */
+export async function serveConnection(connection: ServedConnection, context: ConnectionContext): Promise<void> {
+  const { channel } = connection;
+  const { users, times } = context;
+  const negotiation = await negotiate(channel, { users, timeoutMs: times.handshake });
+  if (negotiation.kind === "request") {
+    return serveRequest(connection, negotiation.request, negotiation.early, context);
+  }
+  if (negotiation.kind === "http") {
+    channel.pause();
+    await context.serveHttp(connection, negotiation.early);
+    return whenClosed(channel.socket);
+  }
+  return endHandshake(channel, negotiation, context);
 }
 
-/** Aborts when the client's connection closes. The end of its direction alone does not count: it may still wait for an answer. */
-function whenGone(client: Socket): AbortSignal {
-  const gone = new AbortController();
-  // The close event follows every fault; a fault without a listener would end the process.
-  client.on("error", () => {});
-  client.once("close", () => gone.abort());
-  return gone.signal;
-}
-
-async function endHandshake(
-  client: Socket,
-  negotiation: Exclude<Negotiation, { kind: "request" }>,
+async function serveRequest(
+  connection: ServedConnection,
+  request: ClientRequest,
+  early: Uint8Array,
   context: ConnectionContext,
 ): Promise<void> {
-  switch (negotiation.kind) {
-    case "address-type-not-supported":
-    case "malformed-request":
-      return refuse(client, "a request", negotiation, context);
-    case "no-acceptable-method":
-      logTurnedAway(negotiation, context);
-      return endConnection(client);
-    case "client-gone":
-      // Port scans and health checks do no more than this.
-      context.log.debug(handshakeText(negotiation));
-      return endConnection(client);
-    case "not-socks5":
-    case "handshake-timeout":
-      logTurnedAway(negotiation, context);
-      client.destroy();
+  const { user } = request;
+  if (user === undefined) return serveCommand(connection, request, early, context);
+  const excess = context.admission.admitUser(user);
+  if (excess !== undefined) return refuse(connection, request, { kind: "too-many", what: excess }, context);
+  try {
+    await serveCommand(connection, request, early, context);
+  } finally {
+    context.admission.releaseUser(user);
   }
 }
 
-function logTurnedAway(
-  negotiation: Parameters<typeof handshakeText>[0],
-  { log, lineLimits }: ConnectionContext,
-): void {
-  const line = lineLimits.turnedAway(`a client was turned away: ${handshakeText(negotiation)}`);
-  if (line !== undefined) log.warn(line);
-}
-
-async function refuse(
-  client: Socket,
-  shown: string,
-  refusal: Refusal,
+function serveCommand(
+  connection: ServedConnection,
+  request: ClientRequest,
+  early: Uint8Array,
   context: ConnectionContext,
 ): Promise<void> {
-  // Steps that the client's leaving cut short report a refusal as well.
-  if (client.destroyed) context.log.debug(`${shown}: the client left before a reply`);
-  else logRefusal(shown, refusal, context);
-  await endConnection(client, encodeReply(replyCodeFor(refusal), unspecified));
+  const { command, protocol } = request;
+  if (command === Command.Connect) return serveConnect(connection, request, early, context);
+  if (command === Command.UdpAssociate && protocol === "socks5") return serveUdp(connection, request, context);
+  if (command === Command.Resolve || command === Command.ResolvePtr) return serveLookup(connection, request, context);
+  return refuse(connection, request, { kind: "command-not-supported", command }, context);
 }
 
-function logRefusal(shown: string, refusal: Refusal, { log, lineLimits }: ConnectionContext): void {
-  const admit = refusal.kind === "no-token" ? lineLimits.noToken : lineLimits.refused;
-  const line = admit(`${shown} refused: ${refusalText(refusal)}`);
-  if (line === undefined) return;
-  // A client that asks for ports a name does not have is ordinary; the line is for its user.
-  if (refusal.kind === "port-not-published") log.info(line);
-  else log.warn(line);
-}
-
-/**
- * Ends our direction, then drops what the client still sends until it ends too, for a short time. Closing over unread bytes would
- * make the kernel send a reset, which can take the reply away from the client.
- */
-async function endConnection(client: Socket, lastBytes?: Uint8Array): Promise<void> {
-  if (client.closed) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const limit = setTimeout(() => client.destroy(), lingerMs);
-  client.once("close", () => resolve());
-  if (lastBytes !== undefined) client.write(lastBytes);
-  client.end();
-  client.resume();
-  await promise;
-  clearTimeout(limit);
-}
-
-/** BND.ADDR and BND.PORT: our end of the upstream connection. A link-local address comes with a zone id no reply can carry. */
-function boundAddressOf(upstream: Socket): BoundAddress {
-  const address = parseAddress(upstream.localAddress?.replace(/%.*$/, "") ?? "");
-  return address === undefined ? unspecified : { address, port: upstream.localPort ?? 0 };
+/** What there was to say to the client has been said. */
+async function endHandshake(
+  client: Channel,
+  negotiation: Exclude<Negotiation, { kind: "request" | "http" }>,
+  context: ConnectionContext,
+): Promise<void> {
+  const { log, lineLimits, counts } = context;
+  const text = handshakeText(negotiation);
+  if (negotiation.kind === "client-gone") {
+    // Port scans and health checks do no more than this.
+    log.debug(text);
+    return endConnection(client);
+  }
+  counts.refuse(negotiation.kind === "refused" ? negotiation.refusal.kind : negotiation.kind);
+  const line = lineLimits.turnedAway(`a client was turned away: ${text}`);
+  if (line !== undefined) log.warn(line);
+  const isAnswered = negotiation.kind !== "unknown-protocol" && negotiation.kind !== "handshake-timeout";
+  if (isAnswered) return endConnection(client);
+  client.socket.destroy();
+  return whenClosed(client.socket);
 }

@@ -5,6 +5,7 @@ import { seededRandom } from "../client/testing/random.ts";
 import { nameRequest } from "./testing/raw-client.ts";
 import {
   encodeMethodSelection,
+  encodeNameReply,
   encodeReply,
   Method,
   type Parsed,
@@ -30,10 +31,8 @@ describe("methods", () => {
   });
 
   test("the first octet alone tells that it is not SOCKS5", () => {
-    expect(parseMethods(Uint8Array.of(4))).toEqual({
-      kind: "fault",
-      fault: { kind: "not-socks5", firstOctet: 4 },
-    });
+    const fault = { kind: "malformed-request", reason: "the version is 4, not 5" };
+    expect(parseMethods(Uint8Array.of(4))).toEqual({ kind: "fault", fault });
   });
 
   test("every shorter prefix is incomplete", () => {
@@ -67,6 +66,10 @@ describe("requests", () => {
     expect(destinationOf(nameRequest("10.0.0.5", 1))).toMatchObject({ kind: "address", address: "10.0.0.5" });
     expect(destinationOf(nameRequest("2001:DB8:0::5", 1))).toMatchObject({ address: "2001:db8::5" });
     expect(destinationOf(nameRequest("[::1]", 1))).toMatchObject({ address: "::1" });
+  });
+
+  test("a byte order mark is a part of the name, which no name has", () => {
+    expect(destinationOf(nameRequest("\uFEFFweb", 1))).toMatchObject({ name: "\uFEFFweb" });
   });
 
   test("an IPv4-mapped IPv6 address is its IPv4 address", () => {
@@ -127,6 +130,11 @@ describe("replies", () => {
       // A reply and a request differ in the second octet only.
       expect(destinationOf(reply)).toEqual({ kind: "address", address, port: 65535 });
     }
+  });
+
+  test("a name in the place of the bound address, as Tor answers RESOLVE_PTR", () => {
+    expect([...encodeNameReply("ab")]).toEqual([5, 0, 0, 3, 2, 0x61, 0x62, 0, 0]);
+    expect(encodeNameReply("a".repeat(300))).toHaveLength(4 + 1 + 255 + 2);
   });
 
   test("method selection", () => {

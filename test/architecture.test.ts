@@ -42,8 +42,10 @@ const edges: Record<Room, RegExp> = {
     /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
   agent:
     /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
-  client: /^client\/(connect|system-lookup|token-file)\.ts$/,
-  "socks-proxy": /^socks-proxy\/(main|negotiate|relay|server)\.ts$/,
+  client:
+    /^client\/(connect|connect-attempts|connector|create-stub-resolver|resolver-lookup|state-file|system-lookup|token-file|transport)\.ts$/,
+  "socks-proxy":
+    /^socks-proxy\/(main|negotiate|relay|server|udp-association|udp-destination|users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
   cli: /^cli\//,
 };
 const impure =

@@ -25,7 +25,9 @@ import {
   hostListSchema,
   nameListSchema,
   observedSchema,
+  portListSchema,
   serviceListSchema,
+  zoneListSchema,
 } from "../shared/registry-views.ts";
 import { hostIdOfPublicKey, verifyRequest } from "../shared/signature.ts";
 import { bodyComponent, turnComponents } from "../shared/signed-headers.ts";
@@ -74,6 +76,8 @@ describe("docs/protocol.md shows examples that", () => {
     hosts: hostListSchema,
     services: serviceListSchema,
     names: nameListSchema,
+    zones: zoneListSchema,
+    ports: portListSchema,
     observed: observedSchema,
     snapshot: snapshotSchema,
     change: changeSchema,

@@ -144,6 +144,7 @@ describe("409", () => {
     await clock.advance(9_000);
     expect(stand.kinds).toBe("push renew");
     expect(log.matching(/^error .*another process uses this host's key.*remove host\.key/)).toHaveLength(1);
+    expect(keeper.state.leaseMs, "the other's lease is none of ours").toBeUndefined();
     await clock.advance(1_000);
     expect(stand.kinds).toMatch(/^push renew push/);
   });

@@ -80,11 +80,11 @@ export class LeaseKeeper {
   }
 
   get state(): LeaseState {
-    const { fault, renewedAt, pushes, renewals } = this.#standing;
+    const { fault, leaseMs, renewedAt, pushes, renewals } = this.#standing;
     const { hostLabel, refused } = this.#news;
     const url = this.resolverUrl;
-    const held = { leaseMs: this.#accepted?.leaseMs, isLinked: this.#link.isOpen(url) };
-    return { url, fault, renewedAt, pushes, renewals, ...held, hostLabel, refused };
+    const isLinked = this.#link.isOpen(url);
+    return { url, fault, leaseMs, renewedAt, pushes, renewals, isLinked, hostLabel, refused };
   }
 
   /** The host's whole set; undefined while nothing can be vouched for, and then nothing is renewed either. */
@@ -196,6 +196,7 @@ export class LeaseKeeper {
       );
     this.#turn.settle();
     this.#accepted = { ...offer, leaseMs: leaseMsOf(reply), dueAt: 0 };
+    this.#standing.leaseMs = this.#accepted.leaseMs;
     this.#renewed(sent === "renewal" ? "renewal" : "push", sentAt);
     this.#news.read(reply, offer.declared.hostLabel);
   }
@@ -213,6 +214,7 @@ export class LeaseKeeper {
     const held = this.#accepted;
     if (held === undefined) return;
     held.leaseMs = leaseMsOf(reply);
+    this.#standing.leaseMs = held.leaseMs;
     held.dueAt = Math.min(held.dueAt, this.#options.clock.now() + held.leaseMs / 3);
     this.#news.read(reply, held.declared.hostLabel);
     this.#bell.ring();
@@ -260,6 +262,8 @@ export class LeaseKeeper {
     if (this.#turn.raiseAbove(heldEpoch, leaseRemaining)) return;
     this.#turn.stepBack();
     this.#accepted = undefined;
+    // What runs now is the other process' lease.
+    this.#standing.leaseMs = undefined;
     const seconds = typeof leaseRemaining === "number" && leaseRemaining > 0 ? leaseRemaining : lease;
     // A second more than it has left, lest we ask just before it lapses.
     this.#retryAt = clock.now() + (seconds + 1) * 1000;

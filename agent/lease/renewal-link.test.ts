@@ -103,6 +103,14 @@ describe("an open link", () => {
 });
 
 describe("a link that fails", () => {
+  test("because the lease lapsed leaves it known that there was one, while nothing is pushed anew", async () => {
+    await openLink();
+    resolver.answers.push(...Array.from({ length: 20 }, () => errorAnswer(503, "store-unavailable")));
+    links.last?.end(4409);
+    await clock.advance(16_000);
+    expect(stand.keeper.state).toMatchObject({ leaseMs: 15_000, renewedAt: 0, isLinked: false });
+  });
+
   test("without a pong in time it is dropped, and a request renews at once", async () => {
     await openLink();
     links.isSilent = true;

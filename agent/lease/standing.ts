@@ -7,6 +7,7 @@ export interface LeaseState {
   url: string;
   /** What the last request met; undefined when it was taken. */
   fault: string | undefined;
+  /** As it was granted last, whether it still runs or not; undefined while there was none, and when it is another process' now. */
   leaseMs: number | undefined;
   /** When the last request that was taken was sent, by the agent's clock. */
   renewedAt: number | undefined;
@@ -21,6 +22,7 @@ export interface LeaseState {
 /** Counts what the registry took, and tells who waits for the next time. */
 export class Standing {
   fault: string | undefined;
+  leaseMs: number | undefined;
   renewedAt: number | undefined;
   pushes = 0;
   renewals = 0;

@@ -111,7 +111,7 @@ test.each([
   const zone: ZoneReader = {
     read(_, fresh) {
       asked.push(fresh);
-      return { serial: 1, exists: false, rrsets: [], additional: [] };
+      return { serial: 1, revision: 1, exists: false, rrsets: [], additional: [] };
     },
   };
   await createTestApp({ zone }).app.request(dohPath, post(query, { "cache-control": header }));
@@ -120,7 +120,7 @@ test.each([
 
 test("a copy of unknown age says so to a client that sent OPT (RFC 8914)", async () => {
   const zone: ZoneReader = {
-    read: () => ({ serial: 1, exists: false, rrsets: [], additional: [], stale: true }),
+    read: () => ({ serial: 1, revision: 1, exists: false, rrsets: [], additional: [], stale: true }),
   };
   const { app } = createTestApp({ zone });
   const reply = async (bytes: Buffer) =>

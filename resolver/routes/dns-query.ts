@@ -17,11 +17,16 @@ export interface DnsQueryParts {
 export function dnsQuery(parts: DnsQueryParts): Handler {
   return async (context) => {
     const query = decodeQuery(await messageFromRequest(context.req.raw));
-    const fresh = /\bno-(cache|store)\b/i.test(context.req.header("cache-control") ?? "");
+    const fresh = asksPastCopies(context.req.raw.headers);
     const started = startAnswer(parts.apex, query);
     const answer = "parts" in started ? started : await readAnswer(parts, query, started.owner, fresh);
     return responseFromMessage(encodeResponse(query, answer.parts), answer.maxAge);
   };
+}
+
+/** Whether a request asks past every copy of the zone (RFC 9111 §5.2.1.4). */
+export function asksPastCopies(headers: Headers): boolean {
+  return /\bno-(cache|store)\b/i.test(headers.get("cache-control") ?? "");
 }
 
 async function readAnswer(

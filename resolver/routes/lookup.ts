@@ -20,10 +20,8 @@ const tokenPath = `/t/:token${dohPath}`;
  */
 export function lookupRoutes(parts: LookupParts): Hono {
   const answer = dnsQuery(parts);
-  const ofBearer = requireToken(parts.tokens, ({ req }) => bearerToken(req.raw.headers));
+  const ifNeeded = mayLookUp(parts, `, or ask at /t/<token>${dohPath}`);
   const ofPath = requireToken(parts.tokens, ({ req }) => req.param("token"));
-  const ifNeeded: MiddlewareHandler = (context, next) =>
-    parts.lookupsNeedToken ? ofBearer(context, next) : next();
   const refuseMethod = (): never => {
     throw new BerthError("method-not-allowed", "DoH is asked by GET or POST (RFC 8484 §4.1)");
   };
@@ -32,6 +30,12 @@ export function lookupRoutes(parts: LookupParts): Hono {
     .on(["GET", "POST"], tokenPath, ofPath, answer)
     .all(dohPath, refuseMethod)
     .all(tokenPath, refuseMethod);
+}
+
+/** Lets through whoever may look names up. `or` is what else there is than the header field. */
+export function mayLookUp({ tokens, lookupsNeedToken }: LookupParts, or = ""): MiddlewareHandler {
+  const ofBearer = requireToken(tokens, ({ req }) => bearerToken(req.raw.headers), or);
+  return (context, next) => (lookupsNeedToken ? ofBearer(context, next) : next());
 }
 
 /**
@@ -50,11 +54,12 @@ export function bearerToken(headers: Headers): string | undefined {
 function requireToken(
   tokens: TokenCheck,
   tokenOf: (context: Context) => string | undefined,
+  or = "",
 ): MiddlewareHandler {
   return async (context, next) => {
     const token = tokenOf(context);
     if (token === undefined) {
-      const mend = `send "authorization: Bearer <token>", or ask at /t/<token>${dohPath}`;
+      const mend = `send "authorization: Bearer <token>"${or}`;
       throw new BerthError("unknown-token", `lookups need a token here: ${mend}`);
     }
     await tokens.check(token);

@@ -9,6 +9,7 @@ import { describeHttpPort } from "./contract/http-port.ts";
 import { describeLimits } from "./contract/limits.ts";
 import { describeNames } from "./contract/names.ts";
 import { describeOwners } from "./contract/owners.ts";
+import { describePorts } from "./contract/ports.ts";
 import { describeRecords } from "./contract/records.ts";
 import { describeReplays } from "./contract/replays.ts";
 import { describeRestart } from "./contract/restart.ts";
@@ -36,6 +37,7 @@ export function describeStore(name: string, makeStore: MakeStore, spared: Spared
     describeHealth(makeStore);
     describeTexts(makeStore);
     describeHttpPort(makeStore);
+    describePorts(makeStore);
     describeTtls(makeStore);
     describeViews(makeStore);
     describeClock(makeStore, spared);

@@ -96,8 +96,8 @@ export class RegistryObject extends DurableObject<Env> implements BindingStore {
     this.tokens = createSqlTokenTable(sql, this.audit, this.watch);
     this.changes = createStoredChanges(sql);
     const zone = createZone(tables, settings);
-    const serial = () => tables.counters().serial;
-    this.publication = new Publication({ sql, zone, copy: env.ZONE, serial, now: Date.now, log: this.log });
+    const counters = () => tables.counters();
+    this.publication = new Publication({ sql, zone, copy: env.ZONE, counters, now: Date.now, log: this.log });
     this.registry = new Registry({
       tables,
       leases: this.leases,

@@ -1,13 +1,14 @@
 import { describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Name } from "../../shared/name.ts";
-import type { ZoneEntry } from "../records.ts";
+import type { Counters, ZoneEntry } from "../records.ts";
 import type { Zone } from "../zone/zone.ts";
 import type { Sql } from "./sql.ts";
 
-/** What a copy of the zone holds at an owner name: the entry and the serial it was true at; no deadline. */
+/** What a copy of the zone holds at an owner name: the entry, and the serial and revision it was true at; no deadline. */
 export interface PublishedEntry {
   serial: number;
+  revision?: number;
   entry: ZoneEntry;
 }
 
@@ -21,8 +22,8 @@ export interface PublicationParts {
   sql: Sql;
   zone: Zone;
   copy: CopyWriter;
-  /** The serial the zone has now. */
-  serial: () => number;
+  /** What the zone has now. */
+  counters: () => Counters;
   /** Milliseconds since 1970. */
   now: () => number;
   log: Log;
@@ -124,13 +125,13 @@ export class Publication {
   }
 
   async #publishOne(owner: string): Promise<void> {
-    const { sql, zone, copy, serial } = this.#parts;
+    const { sql, zone, copy, counters } = this.#parts;
     const entry = zone.entry(owner);
     const isThere = sql.all("SELECT 1 FROM published WHERE owner = ?", owner).length > 0;
     if (entry?.fixed) {
       // Noted as there before it is: a crash in between costs a needless delete later, the other order a ghost for ever.
       if (!isThere) sql.run("INSERT INTO published VALUES (?)", owner);
-      const text = JSON.stringify({ serial: serial(), entry } satisfies PublishedEntry);
+      const text = JSON.stringify({ ...counters(), entry } satisfies PublishedEntry);
       await this.#write(owner, copy.put(owner, text));
     } else if (isThere) {
       await this.#write(owner, copy.delete(owner));

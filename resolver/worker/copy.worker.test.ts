@@ -9,9 +9,21 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { Rcode } from "../../shared/dns/constants.ts";
-import { binding } from "../store/contract/builders.ts";
+import { BerthError } from "../../shared/errors.ts";
+import { parseName } from "../../shared/name.ts";
+import { portsOfName } from "../../shared/resolver-client.ts";
+import { below, binding } from "../store/contract/builders.ts";
 import berth, { type Env } from "../worker.ts";
-import { ask, askDns, type Fetch, registryStub, WorkerHost } from "./testing/worker-bed.ts";
+import {
+  accessTo,
+  ask,
+  askDns,
+  type Fetch,
+  localUrl,
+  registryStub,
+  remoteUrl,
+  WorkerHost,
+} from "./testing/worker-bed.ts";
 
 // Ahead of the real clock: the runtime fires alarms by that one, and here only the tests may.
 const start = Date.UTC(2100, 0, 1);
@@ -301,6 +313,63 @@ describe("the Worker while the object cannot be reached", () => {
     expect((await askDns(srv, "SRV", { through })).ports).toEqual([8080]);
   });
 });
+
+describe("the ports of a name at the edge", () => {
+  test("are never said to be none because the copy has none, or none yet", async () => {
+    const { through } = edge();
+    expect(await portsAt("web", { through })).toBe("unknown-name");
+    await pushed(8080);
+    // KV caches that it had nothing.
+    expect(await portsAt("web", { through })).toBe("80");
+    await runAlarm();
+    expect(await portsAt("web", { through })).toBe("80");
+  });
+
+  test("come from the copy, and from the object for Cache-Control: no-cache", async () => {
+    const { through } = edge();
+    const host = await pushed(8080);
+    await runAlarm();
+    await portsAt("web", { through });
+    await host.push([binding("web"), binding("web", { servicePort: 443 })]);
+    expect(await portsAt("web", { through })).toBe("80");
+    expect(await portsAt("web", { through, fresh: true })).toBe("80 443");
+    vi.setSystemTime(start + 15_000);
+    await runAlarm();
+    expect(await portsAt("web", { through, fresh: true })).toBe("unknown-name");
+  });
+
+  test("are listed from the copy, as stale, while the object cannot be reached, and never said to be none", async () => {
+    await pushed(8080);
+    await runAlarm();
+    const { through } = edge({ isObjectDown: true });
+    expect(await portsAt("web", { through })).toBe("80 stale");
+    expect(await portsAt("web", { through, fresh: true })).toBe("80 stale");
+    expect(await portsAt("db", { through })).toBe("store-unavailable");
+  });
+
+  test("are for bearers of a token, as lookups are, and so are the zones", async () => {
+    const { through } = edge();
+    for (const path of ["/v1/zones", "/v1/names/web.berth.internal"]) {
+      expect((await through(new Request(`${remoteUrl}${path}`))).status).toBe(401);
+      expect((await ask("some-other-token", path, {}, through)).status).toBe(401);
+    }
+    const zones = await ask("reader-token", "/v1/zones", {}, through);
+    expect(await zones.json()).toEqual({ zones: ["berth.internal."] });
+    expect((await through(new Request(`${localUrl}/v1/zones`))).status).toBe(200);
+  });
+});
+
+/** The ports as the client sees them, `stale` behind them if so, or the code of the fault. */
+async function portsAt(label: string, { through, fresh = false }: { through: Fetch; fresh?: boolean }) {
+  const access = accessTo("reader-token", { through });
+  try {
+    const list = await portsOfName(access, parseName(below(label)), { fresh });
+    const ports = list?.ports.map(({ servicePort }) => servicePort) ?? ["unknown-name"];
+    return [...ports, ...(list?.stale ? ["stale"] : [])].join(" ");
+  } catch (fault) {
+    return fault instanceof BerthError ? fault.code : String(fault);
+  }
+}
 
 async function pushed(port: number): Promise<WorkerHost> {
   const host = await WorkerHost.create();

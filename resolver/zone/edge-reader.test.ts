@@ -6,8 +6,8 @@ import type { ZoneView } from "./zone.ts";
 
 const owner = "web.berth.internal.";
 const quiet = createLog("test", "error", () => undefined);
-const truthView: ZoneView = { serial: 9, exists: true, rrsets: [], additional: [] };
-const absent: ZoneView = { serial: 9, exists: false, rrsets: [], additional: [] };
+const truthView: ZoneView = { serial: 9, revision: 9, exists: true, rrsets: [], additional: [] };
+const absent: ZoneView = { serial: 9, revision: 9, exists: false, rrsets: [], additional: [] };
 
 const copyOf = (serial: number): ZoneCopy => ({
   get: async () =>

@@ -47,6 +47,7 @@ export function createEdgeReader(copy: ZoneCopy, truth: ZoneTruth, log: Log): Zo
   };
 }
 
-function viewOf({ serial, entry }: PublishedEntry): ZoneView {
-  return { serial, exists: true, rrsets: entry.rrsets, additional: entry.additional };
+/** A copy that an earlier berth wrote says no revision. */
+function viewOf({ serial, revision = 0, entry }: PublishedEntry): ZoneView {
+  return { serial, revision, exists: true, rrsets: entry.rrsets, additional: entry.additional };
 }

@@ -18,8 +18,9 @@ export interface Zone {
 
 /** What stands at one owner name at one moment, ready to answer from. */
 export interface ZoneView {
-  /** The SOA serial this view belongs to. */
+  /** The SOA serial and the registry's revision this view belongs to. */
   serial: number;
+  revision: number;
   /** False: no such name, and none below it (NXDOMAIN). True with no RRsets: an empty non-terminal. */
   exists: boolean;
   rrsets: RRset[];

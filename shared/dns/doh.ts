@@ -35,11 +35,35 @@ export function responseFromMessage(message: Uint8Array<ArrayBuffer>, maxAge: nu
   });
 }
 
+/** What is to be sent to a DoH URI. */
+export interface DohRequest {
+  method: "POST";
+  headers: Record<string, string>;
+  body: Uint8Array<ArrayBuffer>;
+}
+
 /** POST, because its length tells less than a URL's and no log keeps it. `fresh` asks past every cache. */
-export function requestFromMessage(url: string, message: Uint8Array, fresh: boolean): Request {
+export function requestFromMessage(message: Uint8Array, fresh: boolean): DohRequest {
   const headers: Record<string, string> = { "content-type": dnsMessageType, accept: dnsMessageType };
   if (fresh) headers["cache-control"] = "no-cache";
-  return new Request(url, { method: "POST", headers, body: new Uint8Array(message) });
+  return { method: "POST", headers, body: new Uint8Array(message) };
+}
+
+/** Seconds for which HTTP lets a reply be used from now on (RFC 9111 §4.2, RFC 8484 §5.1). */
+export interface HttpFreshness {
+  /** How old it already was, in a cache on the way. */
+  age: number;
+  /** How long it was good for at first; 0 when it may not be kept; undefined when HTTP does not say. */
+  maxAge: number | undefined;
+}
+
+export function freshnessOf(headers: Pick<Headers, "get">): HttpFreshness {
+  const control = headers.get("cache-control") ?? "";
+  const [, seconds] = /(?:^|[\s,])max-age="?(\d{1,10})/i.exec(control) ?? [];
+  const mayNotBeKept = /(?:^|[\s,])no-(?:store|cache)\b/i.test(control);
+  const [age] = /^\d{1,10}$/.exec(headers.get("age")?.trim() ?? "") ?? [];
+  const maxAge = seconds === undefined ? undefined : Number(seconds);
+  return { age: Number(age ?? 0), maxAge: mayNotBeKept ? 0 : maxAge };
 }
 
 /**

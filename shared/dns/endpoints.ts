@@ -57,7 +57,7 @@ export function addressesFromAnswer(response: Response): Address[] {
 }
 
 /** The service ports a PTR answer at `_tcp.<name>` lists, ascending. */
-export function servicePortsFromAnswer(response: Response): number[] {
+export function servicePortsFromAnswer(response: Pick<Response, "answer">): number[] {
   const ports = response.answer.flatMap(({ rdata }) => {
     const port = rdata.type === RRType.PTR ? /^_(\d{1,5})\./.exec(rdata.target)?.[1] : undefined;
     return port === undefined ? [] : [Number(port)];

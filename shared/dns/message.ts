@@ -36,7 +36,7 @@ export interface RR {
 /** A query as the answering side needs it. */
 export interface Query extends MessageStart {
   /** RFC 6891; absent when the query has no OPT. */
-  edns?: { version: number; dnssecOk: boolean; padded: boolean };
+  edns?: { version: number; dnssecOk: boolean; padded: boolean; payloadSize: number };
   /** Not exactly one question, or more than one OPT (RFC 6891 §6.1.1): FORMERR. */
   isFormErr: boolean;
 }
@@ -86,7 +86,7 @@ export function decodeQuery(bytes: Uint8Array): Query {
   const isFormErr = start.questionCount !== 1 || opts.length > 1;
   if (opt === undefined || opt.type !== "OPT") return { ...start, isFormErr };
   const padded = opt.options.some((option) => Number(option.code) === EdnsOption.Padding);
-  const edns = { version: opt.ednsVersion, dnssecOk: opt.flag_do, padded };
+  const edns = { version: opt.ednsVersion, dnssecOk: opt.flag_do, padded, payloadSize: opt.udpPayloadSize };
   return { ...start, edns, isFormErr };
 }
 

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { startResolver, type TestResolver } from "../../client/testing/doh-server.ts";
+import { readConfig } from "../../shared/config.ts";
 import type { RR } from "../../shared/dns/message.ts";
 import { createLog } from "../../shared/log.ts";
-import { parseName } from "../../shared/name.ts";
-import type { ProxyConfig } from "../config.ts";
+import { type ProxyConfig, proxyOptions } from "../config.ts";
 import { type ProxyPorts, type RunningProxy, startProxy } from "../main.ts";
 
 /** A proxy, its resolver and upstream servers, all on loopback, all closed together. */
@@ -26,21 +26,7 @@ export async function startBed(
   const resolver = await startResolver(records);
   const lines: string[] = [];
   const log = createLog("socks-proxy", "debug", (line) => lines.push(line));
-  const proxy = await startProxy(
-    {
-      listen: { host: "127.0.0.1", port: 0 },
-      resolver: [resolver.url],
-      tokenFile: undefined,
-      zone: parseName("berth.internal"),
-      outside: "allow",
-      handshakeTimeout: 10,
-      resolveTimeout: 5,
-      connectTimeout: 10,
-      idleTimeout: 60,
-      ...config,
-    },
-    { fetch, log, ...ports },
-  );
+  const proxy = await startProxy({ ...bedConfig(resolver.url), ...config }, { fetch, log, ...ports });
   const closers: (() => void)[] = [resolver.close];
   return {
     port: proxy.address.port,
@@ -66,5 +52,15 @@ export async function startBed(
       await proxy.close();
       for (const close of closers) close();
     },
+  };
+}
+
+/** What a proxy is started with when nothing is set, but for what would reach beyond the test. */
+function bedConfig(resolverUrl: string): ProxyConfig {
+  return {
+    ...readConfig(proxyOptions, { listen: "127.0.0.1:0", zone: "berth.internal", page: "off" }, {}),
+    resolver: [resolverUrl],
+    idleTimeout: 60,
+    drainTimeout: 0,
   };
 }

@@ -16,8 +16,8 @@ export interface RawClient {
   readToEnd(): Promise<Buffer>;
 }
 
-export async function connectRaw(port: number): Promise<RawClient> {
-  const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+export async function connectRaw(port: number, host = "127.0.0.1"): Promise<RawClient> {
+  const socket = connect({ host, port, allowHalfOpen: true });
   await once(socket, "connect");
   return rawClientOf(socket);
 }
@@ -33,6 +33,26 @@ export async function requestName(proxyPort: number, name: string, port: number)
 export function nameRequest(name: string, port: number, command: number = Command.Connect): Uint8Array {
   const octets = Buffer.from(name);
   return Uint8Array.of(5, command, 0, 3, octets.length, ...octets, port >> 8, port & 255);
+}
+
+/** A SOCKS4 request, or with a name a SOCKS4a one. */
+export function socks4Request(wanted: {
+  address?: readonly [number, number, number, number];
+  name?: string;
+  port: number;
+  user?: string;
+  command?: number;
+}): Uint8Array {
+  const { address = [0, 0, 0, 1], name, port, user = "", command = Command.Connect } = wanted;
+  const texts = name === undefined ? [user] : [user, name];
+  const ended = texts.flatMap((text) => [...Buffer.from(text), 0]);
+  return Uint8Array.of(4, command, port >> 8, port & 255, ...address, ...ended);
+}
+
+/** The sub-negotiation of RFC 1929. */
+export function credentials(name: string, password: string): Uint8Array {
+  const [nameOctets, passwordOctets] = [Buffer.from(name), Buffer.from(password)];
+  return Uint8Array.of(1, nameOctets.length, ...nameOctets, passwordOctets.length, ...passwordOctets);
 }
 
 function rawClientOf(socket: Socket): RawClient {

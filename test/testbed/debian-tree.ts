@@ -15,15 +15,15 @@ import { mustRun } from "./process.ts";
 import { makeTemporaryDir, type TemporaryDir } from "./temporary-dir.ts";
 
 /** What a Debian machine that boots has, and what the package needs. */
-const packages = ["systemd", "systemd-sysv", "dbus", "procps", "iproute2", "libpam-systemd", "libstdc++6"];
+const usual = ["systemd", "systemd-sysv", "dbus", "procps", "iproute2", "libpam-systemd", "libstdc++6"];
 const sourcesDir = "/etc/apt/sources.list.d";
 
 /**
  * A minimal Debian of this machine's own release and mirror, in a new directory. The first one takes a minute to fetch; it stays under the
- * system's temporary directory, for this checkout alone, and the next ones are copies of it.
+ * system's temporary directory, for this checkout alone, and the next ones are copies of it. `more` are packages beside the usual ones.
  */
-export async function makeDebianTree(): Promise<TemporaryDir> {
-  const cached = await fetchOnce();
+export async function makeDebianTree(more: readonly string[] = []): Promise<TemporaryDir> {
+  const cached = await fetchOnce([...usual, ...more]);
   const dir = makeTemporaryDir("berth-debian-");
   try {
     await mustRun(["cp", "--archive", "--reflink=auto", `${cached}/.`, dir.path]);
@@ -34,7 +34,7 @@ export async function makeDebianTree(): Promise<TemporaryDir> {
   }
 }
 
-async function fetchOnce(): Promise<string> {
+async function fetchOnce(packages: readonly string[]): Promise<string> {
   const { suite, mirror } = debianSource();
   const what = [import.meta.dirname, suite, ...packages].join(" ");
   const key = createHash("sha256").update(what).digest("hex").slice(0, 12);

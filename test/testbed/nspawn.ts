@@ -21,6 +21,12 @@ export type MachineOptions = {
   netns: string;
   /** Directories of this machine by the path the other one sees them at. */
   binds?: Record<string, string>;
+  /** Debian packages beside those every machine has. */
+  packages?: readonly string[];
+  /** It may set its own network: the links and addresses of its namespace. */
+  ownsNetwork?: boolean;
+  /** Called with the directory of its files before it boots. */
+  prepare?: (root: string) => void;
 };
 
 /** Why no machine can be booted here, or undefined; for tests that are skipped where they cannot run. */
@@ -31,11 +37,12 @@ export function whyNoMachines(): string | undefined {
 }
 
 /** Boots a Debian with systemd as its first process, and returns when all its units are up. */
-export async function bootMachine({ netns, binds = {} }: MachineOptions): Promise<Machine> {
-  const tree = await makeDebianTree();
+export async function bootMachine(options: MachineOptions): Promise<Machine> {
+  const tree = await makeDebianTree(options.packages);
   try {
     settle(tree.path);
-    const booted = startProcess(nspawnArgv(tree.path, netns, binds), { name: "systemd-nspawn" });
+    options.prepare?.(tree.path);
+    const booted = startProcess(nspawnArgv(tree.path, options), { name: "systemd-nspawn" });
     const machine = new Machine(tree, booted);
     await machine.untilUp();
     return machine;
@@ -131,12 +138,13 @@ export class Machine {
   }
 }
 
-function nspawnArgv(tree: string, netns: string, binds: Record<string, string>): string[] {
+function nspawnArgv(tree: string, { netns, binds = {}, ownsNetwork = false }: MachineOptions): string[] {
   return [
     ...["systemd-nspawn", "--quiet", "--boot", "--directory", tree, "--machine", "berth-machine"],
     // There need be no systemd on this side to make a scope for it or to keep a register.
     ...["--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off"],
     `--network-namespace-path=${netnsPath(netns)}`,
+    ...(ownsNetwork ? ["--capability=CAP_NET_ADMIN"] : []),
     ...Object.entries(binds).map(([inside, ours]) => `--bind=${ours}:${inside}`),
   ];
 }
@@ -144,7 +152,8 @@ function nspawnArgv(tree: string, netns: string, binds: Record<string, string>):
 /** What would wait for a terminal or a network that is not there. */
 function settle(tree: string): void {
   const units = join(tree, "etc/systemd/system");
-  for (const name of ["console-getty.service", "systemd-networkd-wait-online.service"]) {
+  const waiting = ["systemd-networkd-wait-online.service", "NetworkManager-wait-online.service"];
+  for (const name of ["console-getty.service", ...waiting]) {
     rmSync(join(units, name), { force: true });
     symlinkSync("/dev/null", join(units, name));
   }

@@ -6,7 +6,7 @@ import { mustRun, startProcess } from "./process.ts";
 import { programPath } from "./requirements.ts";
 import { makeTemporaryDir } from "./temporary-dir.ts";
 
-/** An SSH server of the test's own on loopback, and all that its one client needs. */
+/** An SSH server of the test's own, on loopback unless told otherwise, and all that its one client needs. */
 export type Sshd = {
   port: number;
   /** A folder to put first in PATH: its `ssh` has the client's key and known hosts, and reads nothing of the machine's own. */
@@ -17,8 +17,18 @@ export type Sshd = {
   close(): Promise<void>;
 };
 
+export type SshdPlace = {
+  netns?: string;
+  address?: string;
+  /** By which its client knows it, besides by address and port. */
+  names?: string[];
+};
+
 /** Starts Debian's sshd for root, with a key made for it. What it runs has `environment`. Throws where it is not installed. */
-export async function startSshd(environment: Record<string, string>): Promise<Sshd> {
+export async function startSshd(
+  environment: Record<string, string>,
+  { netns, address = "127.0.0.1", names = [] }: SshdPlace = {},
+): Promise<Sshd> {
   const program = programPath("sshd") ?? "/usr/sbin/sshd";
   const dir = makeTemporaryDir("berth-ssh-");
   const port = await freePort();
@@ -27,15 +37,16 @@ export async function startSshd(environment: Record<string, string>): Promise<Ss
     await mustRun(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
   copyFileSync(`${clientKey}.pub`, join(dir.path, "authorized"));
   const configFile = join(dir.path, "sshd_config");
-  writeFileSync(configFile, serverConfig({ dir: dir.path, port, hostKey, environment }));
+  writeFileSync(configFile, serverConfig({ dir: dir.path, address, port, hostKey, environment }));
   // It wants an empty /run/sshd, which is the machine's to make.
   const script = `mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec ${program} -D -e -f ${configFile}`;
-  const server = startProcess(["unshare", "--mount", "sh", "-c", script], { name: "sshd" });
+  const server = startProcess(["unshare", "--mount", "sh", "-c", script], { name: "sshd", netns });
   await server.waitForLine(/Server listening/);
   const bin = layOutClient(dir.path, clientKey);
   const knownHosts = join(dir.path, "known");
   const knowHost = () => {
-    writeFileSync(knownHosts, `[127.0.0.1]:${port} ${readFileSync(`${hostKey}.pub`, "utf8")}`);
+    const known = [`[${address}]:${port}`, ...names].join();
+    writeFileSync(knownHosts, `${known} ${readFileSync(`${hostKey}.pub`, "utf8")}`);
   };
   knowHost();
   return {
@@ -52,15 +63,16 @@ export async function startSshd(environment: Record<string, string>): Promise<Ss
 
 interface ServerSettings {
   dir: string;
+  address: string;
   port: number;
   hostKey: string;
   environment: Record<string, string>;
 }
 
-function serverConfig({ dir, port, hostKey, environment }: ServerSettings): string {
+function serverConfig({ dir, address, port, hostKey, environment }: ServerSettings): string {
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   return `
-ListenAddress 127.0.0.1
+ListenAddress ${address}
 Port ${port}
 HostKey ${hostKey}
 AuthorizedKeysFile ${dir}/authorized
@@ -86,7 +98,8 @@ function layOutClient(dir: string, clientKey: string): string {
   return bin;
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody has on loopback here; in a namespace of the test's own nobody has it either. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await once(server.listen(0, "127.0.0.1"), "listening");
   const address = server.address();

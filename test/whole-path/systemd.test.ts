@@ -140,7 +140,8 @@ describe.skipIf(whyNoMachines())("the package on a machine with systemd", () => 
   });
 
   it.each([agent, resolver])("takes %s for dead when it hangs, and starts it again", async (unit) => {
-    machine.write(`/etc/systemd/system/${unit}.d/soon.conf`, "[Service]\nWatchdogSec=4\n");
+    // Soon, and yet what a machine at its limits keeps: every sign of life is a process of its own.
+    machine.write(`/etc/systemd/system/${unit}.d/soon.conf`, "[Service]\nWatchdogSec=8\n");
     await machine.must("systemctl", "daemon-reload");
     await machine.must("systemctl", "restart", unit);
     const before = await mainPid(unit);
@@ -190,10 +191,14 @@ describe.skipIf(whyNoMachines())("the package on a machine with systemd", () => 
     const before = await mainPid(agent);
     const seen = new Set<string>();
     // Each stamp is one WATCHDOG=1 that systemd took; several of them make more than one limit's worth.
-    await until("several signs of life", async () => {
-      seen.add(await machine.property(agent, "WatchdogTimestampMonotonic"));
-      return seen.size >= 5;
-    });
+    await until(
+      "several signs of life",
+      async () => {
+        seen.add(await machine.property(agent, "WatchdogTimestampMonotonic"));
+        return seen.size >= 4;
+      },
+      { timeoutMs: 60_000 },
+    );
     expect(await mainPid(agent)).toBe(before);
   });
 

@@ -23,8 +23,9 @@ describe.skipIf(whyNoMachines())("the units, by systemd's own judgement", () => 
   });
   afterAll(() => dir?.remove());
 
-  it("are the three there are", () => {
-    expect(units.sort()).toEqual(["berth-agent.service", "berth-proxy.service", "berth-resolver.service"]);
+  it("are the four there are", () => {
+    const names = ["agent", "proxy", "resolver", "transparent"];
+    expect(units.sort()).toEqual(names.map((name) => `berth-${name}.service`));
   });
 
   it.each(units)("%s says nothing systemd does not understand", async (unit) => {
@@ -37,7 +38,7 @@ describe.skipIf(whyNoMachines())("the units, by systemd's own judgement", () => 
     expect(code).toBe(0);
   });
 
-  it.each(["berth-agent.service", "berth-resolver.service"])(
+  it.each(["berth-agent.service", "berth-resolver.service", "berth-transparent.service"])(
     "%s is closed in to 2.0 or less",
     async (unit) => {
       const argv = ["systemd-analyze", "security", "--offline=true", "--threshold=20", join(dir.path, unit)];

@@ -109,6 +109,20 @@ export function describeViews(makeStore: MakeStore): void {
     });
   });
 
+  test("what is read says the revision it belongs to, the one of the lists", async () => {
+    const { store } = await makeStore();
+    const nas = new TestHost("a", "nas");
+    const revisions = [];
+    for (const port of [1, 2]) {
+      await nas.push(store, [binding("web", { port })]);
+      const { revision } = await store.hosts();
+      for (const owner of [`_80._tcp.web.${zone}`, `nobody.${zone}`])
+        expect(await store.read(owner)).toMatchObject({ revision });
+      revisions.push(revision);
+    }
+    expect(revisions[1]).toBeGreaterThan(revisions[0] ?? Number.POSITIVE_INFINITY);
+  });
+
   test("declared sets compile alike in whatever order they came", async () => {
     const views: string[] = [];
     for (const isReversed of [false, true]) {

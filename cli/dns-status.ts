@@ -1,0 +1,91 @@
+import { formatEndpoint } from "../shared/address.ts";
+import type { ListenAddress } from "../shared/config.ts";
+import { describeFault } from "../shared/errors.ts";
+import { displayName, type Name, parseName } from "../shared/name.ts";
+import { detectNameService, nameServices } from "./dns-detect.ts";
+import type { NameMachine } from "./dns-machine.ts";
+import { probeListener, reachesListener } from "./dns-probe.ts";
+import type { NameService } from "./dns-setting.ts";
+
+/** What `status` reports: its lines, and whether every name of the zones arrives. */
+export interface DnsState {
+  lines: string[];
+  isWhole: boolean;
+}
+
+/** How the machine is set, whether the proxy answers, and whether programs' questions reach it; with what to do where not. */
+export async function dnsState(
+  fallback: { zones: readonly Name[]; server: ListenAddress },
+  machine: NameMachine,
+): Promise<DnsState> {
+  const set = nameServices.flatMap((service) => {
+    const found = service.installed(machine);
+    return found === undefined ? [] : [{ service, ...found }];
+  });
+  const [first] = set;
+  const server = first?.server ?? fallback.server;
+  const zones = zonesToProbe(
+    set.flatMap((each) => each.zones ?? []),
+    fallback.zones,
+  );
+  const lines = set.map(({ service, zones: own, server: to }) => settingLine(service, own, to));
+  if (first === undefined) lines.push("nothing is set: berth dns install does it");
+  lines.push(...(await mismatchLines(first?.service, machine)));
+  let isWhole = first !== undefined;
+  for (const zone of zones) {
+    const found = await zoneLines(zone, server, first !== undefined);
+    lines.push(...found.lines);
+    isWhole &&= found.isWhole;
+  }
+  return { lines, isWhole };
+}
+
+function zonesToProbe(installed: readonly string[], fallback: readonly Name[]): Name[] {
+  return installed.length > 0 ? [...new Set(installed)].map(parseName) : [...fallback];
+}
+
+function settingLine({ title }: NameService, zones: string[] | undefined, to: ListenAddress): string {
+  const what = zones === undefined ? "every name" : zones.join(", ");
+  return `set in ${title}: ${what} ${zones?.length === 1 || zones === undefined ? "is" : "are"} asked of ${textOf(to)}`;
+}
+
+/** What resolves names here may have become another since. */
+async function mismatchLines(set: NameService | undefined, machine: NameMachine): Promise<string[]> {
+  try {
+    const now = await detectNameService(machine);
+    if (set === undefined) return [`programs' questions are answered by ${now.title}`];
+    if (now.name === set.name) return [];
+    return [`programs' questions are answered by ${now.title} now: berth dns remove, then berth dns install`];
+  } catch (fault) {
+    return [describeFault(fault)];
+  }
+}
+
+async function zoneLines(zone: Name, server: ListenAddress, isSet: boolean): Promise<DnsState> {
+  const shown = displayName(zone);
+  const at = textOf(server);
+  const listener = await probeListener(server, zone);
+  if (listener.kind === "silent") {
+    const start = "start it: berth proxy --transparent, or systemctl enable --now berth-transparent";
+    return { lines: [`the proxy does not answer at ${at} (${listener.what}); ${start}`], isWhole: false };
+  }
+  if (listener.kind === "stranger") {
+    const mend = `it is another program, or a proxy that does not know ${shown} for a zone (--zone, --resolver)`;
+    return { lines: [`what answers at ${at} says ${listener.what} about ${shown}: ${mend}`], isWhole: false };
+  }
+  const answers = `the proxy answers for ${shown} at ${at}`;
+  if (await reachesListener(server, zone)) {
+    return { lines: [answers, `what programs ask about ${shown} arrives there`], isWhole: true };
+  }
+  const mend = isSet
+    ? "berth dns install sets it again; a VPN or a hosts line of /etc/nsswitch.conf without dns or resolve also does this"
+    : "berth dns install";
+  return {
+    lines: [answers, `what programs ask about ${shown} does not arrive there: ${mend}`],
+    isWhole: false,
+  };
+}
+
+function textOf({ host, port }: ListenAddress): string {
+  return formatEndpoint({ address: host, port });
+}

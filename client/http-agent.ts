@@ -1,0 +1,46 @@
+import { type ClientRequestArgs, Agent as HttpAgent, type AgentOptions as HttpAgentOptions } from "node:http";
+import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+import type { OpenSocket } from "./service-socket.ts";
+
+type Done = (fault: Error | null, socket: Duplex) => void;
+
+/** An agent for `http.request` whose connections go where names lead. Connections are kept for further requests unless said otherwise. */
+export function createHttpAgent(open: OpenSocket, options: HttpAgentOptions): HttpAgent {
+  const agent = new HttpAgent({ keepAlive: true, ...options });
+  agent.createConnection = (target, done) => {
+    if (done !== undefined) openFor(open, target, 80).then((socket) => done(null, socket), failing(done));
+    return undefined;
+  };
+  return agent;
+}
+
+/** The same for `https.request`: TLS with the name asked for, which the certificate has to be for. */
+export function createHttpsAgent(open: OpenSocket, options: HttpsAgentOptions): HttpsAgent {
+  const agent = new HttpsAgent({ keepAlive: true, ...options });
+  // Node's own does TLS, and keeps sessions, over whatever socket it is given.
+  const secure = agent.createConnection.bind(agent);
+  agent.createConnection = (target, done) => {
+    if (done === undefined) return undefined;
+    openFor(open, target, 443).then((socket) => {
+      const over: ClientRequestArgs & { socket: Socket } = { ...target, socket };
+      const connection = secure(over);
+      if (connection) done(null, connection);
+    }, failing(done));
+    return undefined;
+  };
+  return agent;
+}
+
+function openFor(open: OpenSocket, { host, port }: ClientRequestArgs, usualPort: number): Promise<Socket> {
+  const target = { host: host ?? "localhost", port: Number(port ?? usualPort) };
+  // An idle connection that the server ends has to close, or the next request would be sent into it.
+  return open(target, { allowHalfOpen: false, signal: new AbortController().signal });
+}
+
+/** Node's types want a socket beside a fault as well, and its code looks at the fault alone. */
+function failing(done: Done): (fault: Error) => void {
+  return (fault) => (done as (fault: Error) => void)(fault);
+}

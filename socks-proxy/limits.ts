@@ -1,0 +1,70 @@
+/** How many connections there may be at a time. */
+export interface ConnectionLimits {
+  /** Of all clients together. */
+  connections: number;
+  /** Of one client address, and of one user. */
+  connectionsPerClient: number;
+}
+
+/** Why somebody may not have one more connection: what there are too many of, in words. */
+export type Excess = "connections" | "connections of this client" | "connections of this user";
+
+/** Counts who holds how many connections. What is admitted must be released. */
+export class Admission {
+  readonly #limits: ConnectionLimits;
+  readonly #held = new Map<string, number>();
+  #all = 0;
+
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
+  }
+
+  /** How many are held now. */
+  get connections(): number {
+    return this.#all;
+  }
+
+  /** One more connection from `client`, an address; undefined when it may be. */
+  admit(client: string): Excess | undefined {
+    if (this.#all >= this.#limits.connections) return "connections";
+    if (!this.#hold(clientKey(client))) return "connections of this client";
+    this.#all++;
+    return undefined;
+  }
+
+  release(client: string): void {
+    this.#let(clientKey(client));
+    this.#all--;
+  }
+
+  /** A connection that was admitted turns out to be this user's. */
+  admitUser(user: string): Excess | undefined {
+    return this.#hold(userKey(user)) ? undefined : "connections of this user";
+  }
+
+  releaseUser(user: string): void {
+    this.#let(userKey(user));
+  }
+
+  #hold(key: string): boolean {
+    const held = this.#held.get(key) ?? 0;
+    if (held >= this.#limits.connectionsPerClient) return false;
+    this.#held.set(key, held + 1);
+    return true;
+  }
+
+  #let(key: string): void {
+    const left = (this.#held.get(key) ?? 0) - 1;
+    if (left > 0) this.#held.set(key, left);
+    else this.#held.delete(key);
+  }
+}
+
+/** A user may be called as an address is written. */
+function clientKey(client: string): string {
+  return `@${client}`;
+}
+
+function userKey(user: string): string {
+  return `=${user}`;
+}

@@ -1,0 +1,32 @@
+import type { Address } from "../shared/address.ts";
+import type { Channel } from "./channel.ts";
+import type { Drainable } from "./drain.ts";
+
+/** A client's connection while it is served. */
+export class ServedConnection implements Drainable {
+  readonly channel: Channel;
+  /** Where the client is; undefined when it had left before anybody asked. */
+  readonly client: Address | undefined;
+  isWaiting = false;
+  /** What ends it so that nobody takes a part for the whole; its socket's own end unless said otherwise. */
+  endInOrder: (() => void) | undefined;
+
+  constructor(channel: Channel, client: Address | undefined) {
+    this.channel = channel;
+    this.client = client;
+  }
+
+  bytesMoved(): number {
+    const { bytesRead, bytesWritten } = this.channel.socket;
+    return bytesRead + bytesWritten;
+  }
+
+  end(): void {
+    if (this.endInOrder === undefined) this.channel.socket.destroySoon();
+    else this.endInOrder();
+  }
+
+  destroy(): void {
+    this.channel.socket.destroy();
+  }
+}

@@ -1,0 +1,142 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openInChromium, type PageResult } from "../testbed/browser.ts";
+import { openInFirefox } from "../testbed/firefox.ts";
+import { until } from "../testbed/wait.ts";
+import { type ClientRoom, createClientRoom, outsideName } from "./client-room.ts";
+
+const page = readFileSync(new URL("../../docs/clients.md", import.meta.url), "utf8");
+const shop = "http://web.shop.berth.internal/";
+
+/** What a line of docs/clients.md has to bring, by program and way. */
+const expected: Record<string, RegExp> = {
+  "curl, SOCKS5": /the shop/,
+  "curl, SOCKS4a": /the shop/,
+  "curl, HTTP proxy": /the shop/,
+  "curl, HTTP proxy, CONNECT": /the shop/,
+  "curl, ALL_PROXY": /the shop/,
+  "busybox wget, HTTP proxy": /the shop/,
+  "Chromium, SOCKS5": /^the shop$/,
+  "Chromium, HTTP proxy": /^the shop$/,
+  "Chromium, PAC": /^the shop$/,
+  "Firefox, SOCKS5": /^the shop$/,
+  "Firefox, PAC": /^the shop$/,
+  "nc (OpenBSD), SOCKS5": /200 OK[\s\S]*the shop/,
+  "nc (OpenBSD), HTTP proxy, CONNECT": /200 OK[\s\S]*the shop/,
+  "OpenSSH, ProxyCommand": /^reached\n$/,
+  "git, SOCKS5": /^hello from git\n$/,
+  "git, HTTP proxy": /^hello from git\n$/,
+  "git, ssh": /^hello from git\n$/,
+  "git, proxychains4": /^hello from git\n$/,
+  "psql, proxychains4": /\b42\b/,
+  "redis-cli, proxychains4": /^PONG\n$/,
+  "curl, proxychains4": /the shop/,
+  "curl, torsocks": /the shop/,
+  "psql, torsocks": /\b42\b/,
+  "PySocks, SOCKS5": /200 OK[\s\S]*the shop/,
+  "PySocks, SOCKS4a": /200 OK[\s\S]*the shop/,
+  "PySocks, HTTP proxy, CONNECT": /200 OK[\s\S]*the shop/,
+  "PySocks, SOCKS5, UDP": /^echoed\n$/,
+  "Java, SOCKS5": /the shop/,
+  "Java, HTTP proxy": /the shop/,
+  "curl, transparent": /the shop/,
+  "busybox wget, static, transparent": /the shop/,
+  "psql, transparent": /\b42\b/,
+  "redis-cli, transparent": /^PONG\n$/,
+  "OpenSSH, transparent": /^reached\n$/,
+  "git, transparent": /^hello from git\n$/,
+  "git, transparent, ssh": /^hello from git\n$/,
+  "Java, transparent": /the shop/,
+  "Python, transparent": /the shop/,
+  "nc (OpenBSD), transparent, UDP": /^echoed\n$/,
+  "getent (glibc), transparent": /^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+\s+STREAM/m,
+  "ping (iputils), transparent": /127\.\d+\.\d+\.\d+[\s\S]*1 received/,
+  "getent (glibc), transparent, a name outside": new RegExp(`^${outsideName.address}\\s+STREAM`, "m"),
+};
+
+interface Row {
+  key: string;
+  way: string;
+  line: string;
+}
+
+const rows = rowsOf(page);
+
+describe("docs/clients.md", () => {
+  it("says of each client that is run here what to type, and of no other", () => {
+    expect(rows.map(({ key }) => key)).toEqual(Object.keys(expected));
+  });
+
+  it("names each program's version", () => {
+    for (const [, program] of page.matchAll(/^\| ([^|]*) \|[^\n]*`[^\n]*\|$/gm))
+      expect(program).toMatch(/\d/);
+  });
+});
+
+describe("a real client reaches a real server by its name", () => {
+  let room: ClientRoom;
+
+  beforeAll(async () => {
+    room = await createClientRoom();
+    for (const [, name = "", text = ""] of page.matchAll(/^```[a-z]+ ([\w.]+)\n([\s\S]*?\n)```$/gm))
+      writeFileSync(join(room.home, name), text);
+    // The agent checks its services before it declares them.
+    for (const name of ["web.shop", "git.lab"]) {
+      await until(`the proxy to lead to ${name}`, async () => {
+        return (
+          (await room.type(`curl -sSf -x socks5h://127.0.0.1:1080 http://${name}.berth.internal/`)).code === 0
+        );
+      });
+    }
+  });
+  afterAll(async () => {
+    await room?.close();
+  });
+
+  it.each(rows)("$key", async ({ key, way, line }) => {
+    const wanted = expected[key] ?? expect.fail("nothing is expected of it");
+    if (key.startsWith("Chromium")) return expect(titleOf(await chromium(line))).toMatch(wanted);
+    if (key.startsWith("Firefox")) return expect(titleOf(await firefox(line))).toMatch(wanted);
+    const whole = line.replace("REPOSITORIES", room.repositories);
+    const cloned = /^(?:.* )?git .*clone .* (\S+)$/.exec(whole)?.[1];
+    const typed = cloned === undefined ? whole : `${whole} && cat ${cloned}/hello.txt`;
+    const { code, stdout, stderr } = await (way.startsWith("transparent") ? room.typeWithDns : room.type)(
+      typed,
+    );
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: expect.stringMatching(wanted) });
+  });
+
+  function chromium(line: string): Promise<PageResult> {
+    const [option = "", url = ""] = line.split(" ").slice(1);
+    return openInChromium(url, { netns: room.netns, extraArgs: [option] });
+  }
+
+  function firefox(line: string): Promise<PageResult> {
+    const preferences = Object.fromEntries(
+      line
+        .split(" ")
+        .slice(1)
+        .map((word) => {
+          const [, name = "", value = ""] = /^([^=]+)=(.*)$/.exec(word) ?? [];
+          return [name, /^\d+$/.test(value) ? Number(value) : value];
+        }),
+    );
+    return openInFirefox(shop, { netns: room.netns, preferences });
+  }
+
+  function titleOf(opened: PageResult): string {
+    return opened.error ?? opened.title;
+  }
+});
+
+/** The lines of every table with a column of lines. */
+function rowsOf(text: string): Row[] {
+  return [...text.matchAll(/^\| (.*?) \| (.*?) \| `(.*)` \|$/gm)].map(
+    ([, program = "", way = "", line = ""]) => {
+      // A version is what follows a space and begins with a digit, or the digits within brackets.
+      const name = program.replace(/ \d[\d.]*(?=[,)]|$)/g, "");
+      return { key: `${name}, ${way}`, way, line: line.replaceAll("\\|", "|") };
+    },
+  );
+}
