@@ -7,12 +7,13 @@ const rooms = "{shared,client,agent,resolver,socks-proxy,cli,bench,test}";
 const slow = [
   "cli/{launcher,admin-commands}.test.ts",
   "agent/{agent-lock,token-file,lease/lease-keeper-wire,status/slow-clients,relay/tcp-relay*}.test.ts",
-  "socks-proxy/{hostile-clients,relay,transparent/transparent}.test.ts",
+  "socks-proxy/{drain,hostile-clients,relay,transparent/transparent,torsocks}.test.ts",
   "shared/{dns/hostile,changes-client}.test.ts",
-  "client/connector.test.ts",
+  "client/{connector,process-exit,serve-stale}.test.ts",
   "resolver/{node,store/sqlite-faults}.test.ts",
   "agent/declare/heavy-labels.test.ts",
-  "test/agent-weight.test.ts",
+  "test/{agent-weight,client-package}.test.ts",
+  "test/fuzz/fuzz.test.ts",
 ];
 
 /** They put other modules in the place of what they test with, which no other file may find. */
@@ -26,7 +27,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [`${rooms}/**/*.test.ts`],
-          exclude: ["test/whole-path/**", "test/testbed/**", "**/*.worker.test.ts", ...slow, ...alone],
+          exclude: ["test/{whole-path,testbed,conformance}/**", "**/*.worker.test.ts", ...slow, ...alone],
           // One load of the modules for all files of a worker: half the time. So what a test stubs has to be gone after it.
           isolate: false,
           restoreMocks: true,
@@ -56,7 +57,7 @@ export default defineConfig({
         // Engines, namespaces and browsers are scarce on a two-core machine: one file at a time.
         test: {
           name: "whole-path",
-          include: ["test/whole-path/**/*.test.ts", "test/testbed/**/*.test.ts"],
+          include: ["test/{whole-path,testbed,conformance}/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,

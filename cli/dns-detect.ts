@@ -23,7 +23,7 @@ export async function detectNameService(machine: NameMachine): Promise<NameServi
   const end = machine.realPath(resolvConf);
   if (text !== undefined && nameserversIn(text).some((address) => /^127\.0\.0\.5[34]$/.test(address)))
     return resolved;
-  if (end === "/run/systemd/resolve/resolv.conf") throw passedBy;
+  if (end === "/run/systemd/resolve/resolv.conf" || isSplit(machine)) throw passedBy;
   if (target?.includes("systemd/resolve") && text === undefined) throw resolvedStopped;
   const mode = await modeOfNetworkManager(machine, text);
   if (mode !== undefined) return byNetworkManager(mode);
@@ -31,6 +31,12 @@ export async function detectNameService(machine: NameMachine): Promise<NameServi
   const writer = writerOf(text ?? "");
   if (writer !== undefined) throw writtenBy(writer);
   return plainFile;
+}
+
+/** getaddrinfo(3) asks systemd-resolved, which takes its servers from the file that all others read: one of the two would not find us. */
+function isSplit(machine: NameMachine): boolean {
+  const hosts = /^hosts:(.*)$/m.exec(machine.read("/etc/nsswitch.conf") ?? "")?.[1] ?? "";
+  return /\bresolve\b/.test(hosts) && machine.exists("/run/systemd/resolve/io.systemd.Resolve");
 }
 
 function byNetworkManager(mode: string): NameService {
@@ -49,10 +55,9 @@ async function modeOfNetworkManager(
   machine: NameMachine,
   text: string | undefined,
 ): Promise<string | undefined> {
-  const isOurs = plainFile.installed(machine) !== undefined;
   const servers = nameserversIn(text ?? "");
   const isWriter = writerOf(text ?? "") === "NetworkManager";
-  const isLocal = !isOurs && servers.every((address) => address === "127.0.0.1" || address === "::1");
+  const isLocal = servers.every((address) => address === "127.0.0.1" || address === "::1");
   if (!isWriter && !isLocal) return undefined;
   const manager = "org.freedesktop.NetworkManager";
   const path = "/org/freedesktop/NetworkManager/DnsManager";

@@ -74,7 +74,7 @@ const removeCommand: Command = {
   async run(argv) {
     const { dryRun } = readConfig(dryRunOption, parseFlags(dryRunOption, argv), process.env);
     const machine = thisMachine();
-    const changes = [...nameServices.flatMap((service) => service.remove(machine)), ...leftovers(machine)];
+    const changes = [...leftovers(machine), ...nameServices.flatMap((service) => service.remove(machine))];
     if (dryRun) return printLines(changes.flatMap(linesOfChange));
     await carryOut(changes);
     note(changes.length === 0 ? "nothing of berth's was set" : "this machine resolves names as before");

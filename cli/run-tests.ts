@@ -18,6 +18,7 @@ const testPackages = [
   "procps",
   "openssl",
   "curl",
+  "socat",
   "chromium",
   "knot-dnsutils",
   "bind9-dnsutils",

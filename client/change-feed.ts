@@ -64,8 +64,8 @@ export class ChangeFeed {
   }
 
   #heard(event: FeedEvent): void {
-    if (event.kind === "snapshot") return this.#ports.onChange("all");
-    this.#ports.onChange(new Set([...event.services.map(({ name }) => name), ...event.gone]));
+    const names = () => new Set([...event.services.map(({ name }) => name), ...goneIn(event)]);
+    this.#ports.onChange(event.kind === "snapshot" ? "all" : names());
   }
 
   #broke(fault: unknown): void {
@@ -84,4 +84,8 @@ export class ChangeFeed {
     }
     return choice.current() !== url;
   }
+}
+
+function goneIn(event: FeedEvent): readonly Name[] {
+  return event.kind === "change" ? event.gone : [];
 }

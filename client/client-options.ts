@@ -3,26 +3,9 @@ import { z } from "zod";
 import { urlListOption } from "../shared/config.ts";
 import { BerthError } from "../shared/errors.ts";
 import { type Name, nameSchema } from "../shared/name.ts";
+import type { ClientOptions } from "./client-types.ts";
 import type { ConnectorLimits } from "./connector.ts";
 import type { StubSettings } from "./create-stub-resolver.ts";
-
-/** What is left out is taken from the environment, and from here where that says nothing either. */
-export interface ClientOptions {
-  /** Base URLs of the resolver, or of several of one registry (BERTH_RESOLVER, by comma; https://127.0.0.1:8053). */
-  resolver?: string | readonly string[];
-  /** The file of a token for lookups, which a resolver may ask for (BERTH_TOKEN_FILE; none). Read again when it changes. */
-  tokenFile?: string;
-  /** The resolver's `ca.pem`, trusted for resolvers alone and besides the system's authorities (BERTH_CA; none). */
-  ca?: string;
-  /** The zones to ask the resolver about (BERTH_ZONE, by comma; what the resolver says it answers for). */
-  zone?: string | readonly string[];
-  /** Milliseconds to find where a name leads (BERTH_RESOLVE_TIMEOUT, in seconds; 5,000). */
-  resolveTimeoutMs?: number;
-  /** Milliseconds to connect, all endpoints of a name together (BERTH_CONNECT_TIMEOUT, in seconds; 10,000). */
-  connectTimeoutMs?: number;
-  /** Milliseconds to wait for a name that was there a moment ago (BERTH_RESTART_PATIENCE, in seconds; 10,000). 0: not at all. */
-  restartPatienceMs?: number;
-}
 
 export interface ClientSettings {
   stub: StubSettings;
@@ -48,8 +31,8 @@ export function clientSettings(
     textOf(options.resolver),
   );
   const zone = read("zone", "BERTH_ZONE", zoneListSchema.optional(), textOf(options.zone));
-  const tokenFile = options.tokenFile ?? filled(env["BERTH_TOKEN_FILE"]);
-  const ca = options.ca ?? filled(env["BERTH_CA"]);
+  const tokenFile = options.tokenFile ?? filled(env.BERTH_TOKEN_FILE);
+  const ca = options.ca ?? filled(env.BERTH_CA);
   const resolveMs = milliseconds("resolveTimeoutMs", "BERTH_RESOLVE_TIMEOUT", 5_000);
   const stub: StubSettings = {
     resolver,

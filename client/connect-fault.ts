@@ -1,7 +1,6 @@
 import { formatEndpoint } from "../shared/address.ts";
 import { BerthError } from "../shared/errors.ts";
-import type { ConnectFailure } from "./connect.ts";
-import type { PlanEnd } from "./connect-plan.ts";
+import type { ConnectFailure, PlanEnd } from "./connect-plan.ts";
 import type { Destination } from "./destination.ts";
 
 /**

@@ -1,7 +1,12 @@
-import type { ConnectFailure } from "./connect.ts";
 import { candidateKey } from "./dead-endpoints.ts";
 import type { Candidate } from "./endpoint-order.ts";
 import type { Resolution } from "./resolution.ts";
+
+export interface ConnectFailure {
+  candidate: Candidate;
+  /** As Node names it: ECONNREFUSED; ETIMEDOUT also when the time was over first. */
+  errno: string;
+}
 
 export interface PlanLimits {
   /** Milliseconds for the candidates of one answer together. */

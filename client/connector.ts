@@ -2,9 +2,8 @@ import type { Socket } from "node:net";
 
 import { BerthError } from "../shared/errors.ts";
 import { type Name, parseName } from "../shared/name.ts";
-import type { ConnectFailure } from "./connect.ts";
 import { Attempts, dialCandidate } from "./connect-attempts.ts";
-import { ConnectPlan } from "./connect-plan.ts";
+import { type ConnectFailure, ConnectPlan } from "./connect-plan.ts";
 import { ConnectWatches } from "./connect-watch.ts";
 import { DeadEndpoints } from "./dead-endpoints.ts";
 import type { Destination } from "./destination.ts";

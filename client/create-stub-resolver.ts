@@ -1,21 +1,17 @@
-import { join } from "node:path";
-
 import type { Address } from "../shared/address.ts";
-import { askInTurn } from "../shared/ask-in-turn.ts";
+import { askInTurn, isOutOfReach } from "../shared/ask-in-turn.ts";
 import { dohPath } from "../shared/dns/doh.ts";
-import { describeFault } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { Name } from "../shared/name.ts";
 import { ResolverChoice } from "../shared/resolver-choice.ts";
 import { listZones } from "../shared/resolver-client.ts";
 import { CachingStub } from "./caching-stub.ts";
 import { ChangeFeed } from "./change-feed.ts";
-import { type Learnt, learntFrom, textOfLearnt } from "./learnt.ts";
+import { createLearntMemory, type LearntMemory } from "./learnt-memory.ts";
 import { askPorts } from "./port-list.ts";
 import { Remembered } from "./remembered.ts";
 import { ResolverAddresses } from "./resolver-addresses.ts";
 import { lookupAt } from "./resolver-lookup.ts";
-import { readStateFile, writeStateFile } from "./state-file.ts";
 import { type Answer, askDns, type Failure } from "./stub.ts";
 import type { NamePorts, StubResolver } from "./stub-resolver.ts";
 import { systemLookup } from "./system-lookup.ts";
@@ -56,8 +52,21 @@ export interface StubPorts {
 }
 
 const answerLimits = { answers: 10_000, weight: 200_000 };
-/** How long one question for the zones may take. */
+/** For one question for the zones; the first names wait for the first one. */
 const zonesTimeoutMs = 2_000;
+const calledOff: Failure = { kind: "no-answer", reason: "the question was called off" };
+
+/** What the parts of one stub resolver have in common. */
+interface Context {
+  settings: StubSettings;
+  ports: StubPorts & Required<Pick<StubPorts, "now" | "random" | "after">>;
+  transport: Transport;
+  choice: ResolverChoice;
+  /** The token file's, where there is one. */
+  token: { token?: (again: boolean) => Promise<string> };
+  /** Aborted at the end. */
+  closing: AbortSignal;
+}
 
 /**
  * Starts to learn at once, and ends with `close`; nothing it does in the background keeps the process alive. Throws a BerthError
@@ -65,86 +74,105 @@ const zonesTimeoutMs = 2_000;
  */
 export function createStubResolver(settings: StubSettings, given: StubPorts): StubResolver {
   const ports = { now: () => performance.now(), random: Math.random, after: afterUnref, ...given };
-  const { log, now, after } = ports;
   const closing = new AbortController();
-  const learnt = createMemory(settings, log);
-  const transport = transportFrom(settings, ports, learnt);
-  const choice = new ResolverChoice(settings.resolver);
-  const readToken = settings.tokenFile === undefined ? undefined : createTokenFile(settings.tokenFile);
-  const token = readToken === undefined ? {} : { token: readToken };
-  const servers = { choice, now, timeoutMs: settings.resolveTimeoutMs, ...token };
-
-  const doh = { ...servers, fetch: transport.fetch, uriOf: dohUriOf };
-  const shared = { now, after, isFailing: () => choice.isFailing(), limits: answerLimits };
-  const answers = new Remembered<Answer>({
-    ...shared,
-    ask: (name, type, fresh) => askDns(doh, { name, type }, { fresh, signal: closing.signal }),
-    asStale: (answer) => (answer.kind === "exists" ? { ...answer, stale: true } : answer),
-    calledOff: { kind: "failed", failure: calledOff },
-  });
-  const portLists = new Remembered<NamePorts>({
-    ...shared,
-    ask: (name, _, fresh) => {
-      const ask = (owner: Name, type: number) => answers.get(owner, type, fresh, closing.signal);
-      const asked = { servers: { ...servers, fetch: transport.fetch }, ask };
-      return askPorts(name, asked, { fresh, signal: closing.signal });
-    },
-    asStale: (list) => list,
-    calledOff: { kind: "failed", failure: calledOff },
-  });
-
-  const list = async () => {
-    const ask = (url: string, presented: string | undefined, timeoutMs: number) => {
-      const access = { fetch: transport.background, url, timeoutMs };
-      return listZones(presented === undefined ? access : { ...access, token: presented });
-    };
-    const limited = { ...servers, timeoutMs: zonesTimeoutMs };
-    return (await askInTurn(limited, ask, { signal: closing.signal })).reply;
+  const learnt = createLearntMemory(settings, ports.log);
+  const context: Context = {
+    settings,
+    ports,
+    transport: transportFrom(settings, ports, learnt),
+    choice: new ResolverChoice(settings.resolver),
+    token: settings.tokenFile === undefined ? {} : { token: createTokenFile(settings.tokenFile) },
+    closing: closing.signal,
   };
-  const onZones = (zones: readonly Name[]): void => {
-    learnt.keep({ zones: [...zones] });
-    stub.changed("all");
-  };
-  const zones = new LearntZones(learnt.known().zones, { log, list, after, onChange: onZones });
-  const fixed = settings.zone;
-  const feed =
-    readToken &&
-    new ChangeFeed({
-      ...ports,
-      fetch: transport.background,
-      choice,
-      readToken: () => readToken(false),
-      onChange: (services) => stub.changed(services),
-    });
-
+  const changed = (services: ReadonlySet<Name> | "all"): void => stub.changed(services);
+  const answers = rememberedAnswers(context);
+  const zones = zonesOf(context, learnt, changed);
+  const feed = feedOf(context, changed);
   const stub = new CachingStub({
-    zones: fixed === undefined ? zones : { current: () => fixed, firstAsked: () => undefined },
+    zones,
     answers,
-    ports: portLists,
-    choice,
+    ports: rememberedPorts(context, answers),
+    choice: context.choice,
     feed: () => feed?.state() ?? "off",
     lookup: ports.lookup ?? systemLookup,
-    now,
+    now: ports.now,
     resolveTimeoutMs: settings.resolveTimeoutMs,
-    close: async () => {
+    async close() {
       zones.stop();
       closing.abort();
-      await transport.close();
+      await context.transport.close();
     },
   });
-  if (fixed === undefined) void zones.start();
+  void zones.start();
   void feed?.follow(closing.signal);
   return stub;
 }
 
-const calledOff: Failure = { kind: "no-answer", reason: "the question was called off" };
+function rememberedAnswers(context: Context): Remembered<Answer> {
+  const { transport, closing } = context;
+  const doh = { ...serversOf(context), fetch: transport.fetch, uriOf: dohUriOf };
+  return new Remembered<Answer>({
+    ...rememberingOf(context),
+    ask: (name, type, fresh) => askDns(doh, { name, type }, { fresh, signal: closing }),
+    asStale: (answer) => (answer.kind === "exists" ? { ...answer, stale: true } : answer),
+    calledOff: { kind: "failed", failure: calledOff },
+  });
+}
+
+function rememberedPorts(context: Context, answers: Remembered<Answer>): Remembered<NamePorts> {
+  const { transport, closing } = context;
+  const servers = { ...serversOf(context), fetch: transport.fetch };
+  return new Remembered<NamePorts>({
+    ...rememberingOf(context),
+    ask(name, _, fresh) {
+      const ask = (owner: Name, type: number) => answers.get(owner, type, fresh, closing);
+      return askPorts(name, { servers, ask }, { fresh, signal: closing });
+    },
+    asStale: (list) => list,
+    calledOff: { kind: "failed", failure: calledOff },
+  });
+}
+
+interface Zones {
+  current(): readonly Name[];
+  firstAsked(): Promise<void> | undefined;
+  start(): Promise<void>;
+  stop(): void;
+}
+
+function zonesOf(context: Context, learnt: LearntMemory, changed: (services: "all") => void): Zones {
+  const { settings, ports, transport, closing } = context;
+  const { zone } = settings;
+  if (zone !== undefined) {
+    return { current: () => zone, firstAsked: () => undefined, start: async () => {}, stop: () => {} };
+  }
+  const ask = (url: string, token: string | undefined, timeoutMs: number) =>
+    listZones({ fetch: transport.background, url, timeoutMs, ...(token === undefined ? {} : { token }) });
+  const list = async () => {
+    const servers = { ...serversOf(context), timeoutMs: zonesTimeoutMs };
+    return (await askInTurn(servers, ask, { signal: closing, blames: isOutOfReach })).reply;
+  };
+  const onChange = (zones: readonly Name[]): void => {
+    learnt.keep({ zones: [...zones] });
+    changed("all");
+  };
+  return new LearntZones(learnt.known().zones, { log: ports.log, list, after: ports.after, onChange });
+}
+
+function feedOf(
+  { ports, transport, choice, token: { token } }: Context,
+  onChange: (services: ReadonlySet<Name> | "all") => void,
+): ChangeFeed | undefined {
+  if (token === undefined) return undefined;
+  const readToken = () => token(false);
+  return new ChangeFeed({ ...ports, fetch: transport.background, choice, readToken, onChange });
+}
 
 function transportFrom(
   settings: StubSettings,
-  ports: StubPorts & { after: NonNullable<StubPorts["after"]> },
-  learnt: Memory,
+  { fetch, upstreams, after }: Context["ports"],
+  learnt: LearntMemory,
 ): Transport {
-  const { fetch, upstreams, after } = ports;
   if (fetch !== undefined) return { fetch, background: fetch, close: async () => {} };
   const addresses = new ResolverAddresses({
     fixed: settings.resolverAddress,
@@ -162,29 +190,12 @@ function transportFrom(
   });
 }
 
-interface Memory {
-  known(): Learnt;
-  keep(news: Partial<Learnt>): void;
+function serversOf({ choice, ports, settings, token }: Context) {
+  return { choice, now: ports.now, timeoutMs: settings.resolveTimeoutMs, ...token };
 }
 
-/** In the state directory where there is one, else for the life of the process. */
-function createMemory({ stateDir, resolver }: StubSettings, log: Log): Memory {
-  const file = stateDir === undefined ? undefined : join(stateDir, "resolvers.json");
-  let learnt = learntFrom(file === undefined ? undefined : readStateFile(file), resolver);
-  return {
-    known: () => learnt,
-    keep(news) {
-      learnt = { ...learnt, ...news };
-      if (file === undefined) return;
-      try {
-        writeStateFile(file, textOfLearnt(learnt));
-      } catch (fault) {
-        log.warn(
-          `${file} cannot be written, so what it would hold is learnt anew at each start: ${describeFault(fault)}`,
-        );
-      }
-    },
-  };
+function rememberingOf({ choice, ports }: Context) {
+  return { now: ports.now, after: ports.after, isFailing: () => choice.isFailing(), limits: answerLimits };
 }
 
 /** A resolver behind a reverse proxy may have a path of its own. */

@@ -55,11 +55,13 @@ test("a gap in what was heard of changes forgets all", () => {
   expect(dead.order([a, b], 1)).toEqual([a, b]);
 });
 
-test("of very many the oldest are forgotten", () => {
+test("of very many those are forgotten whose failure is the longest ago", () => {
   const dead = new DeadEndpoints();
-  for (let port = 1; port <= 5_000; port++) dead.failed(candidate(port), web, 0);
-  const [first, last] = [candidate(1), candidate(5_000)];
-  expect(dead.order([last, first, candidate(6_000)], 1)).toEqual([first, candidate(6_000), last]);
+  dead.failed(a, web, 0);
+  dead.failed(b, web, 0);
+  dead.failed(a, web, 1);
+  for (let port = 10; port < 10 + 4_095; port++) dead.failed(candidate(port), web, 2);
+  expect(dead.order([a, b, c], 3)).toEqual([b, c, a]);
 });
 
 function candidate(port: number): Candidate {

@@ -1,16 +1,15 @@
 import { Agent, buildConnector } from "undici";
 
+import type { DispatcherOptions, FetchDispatcher } from "./client-types.ts";
 import type { OpenSocket } from "./service-socket.ts";
 
-export interface DispatcherOptions extends Omit<Agent.Options, "connect" | "factory"> {
-  /** As undici has it, for https: such as `ca`, or a client's `cert` and `key`. */
-  connect?: buildConnector.BuildOptions;
-}
-
 /** An undici Agent, which `fetch` takes as its `dispatcher`, whose connections go where names lead. */
-export function createDispatcher(open: OpenSocket, { connect: tls, ...options }: DispatcherOptions): Agent {
+export function createDispatcher(
+  open: OpenSocket,
+  { connect: tls, ...options }: DispatcherOptions,
+): FetchDispatcher {
   const secure = buildConnector(tls ?? {});
-  return new Agent({
+  const agent = new Agent({
     ...options,
     connect(target, done) {
       const isTls = target.protocol === "https:";
@@ -24,4 +23,5 @@ export function createDispatcher(open: OpenSocket, { connect: tls, ...options }:
       );
     },
   });
+  return agent as FetchDispatcher;
 }

@@ -10,7 +10,10 @@ type Done = (fault: Error | null, socket: Duplex) => void;
 /** An agent for `http.request` whose connections go where names lead. Connections are kept for further requests unless said otherwise. */
 export function createHttpAgent(open: OpenSocket, options: HttpAgentOptions): HttpAgent {
   const agent = new HttpAgent({ keepAlive: true, ...options });
+  const usual = agent.createConnection.bind(agent);
   agent.createConnection = (target, done) => {
+    // A Unix socket has no name to resolve.
+    if (target.socketPath) return usual(target, done);
     if (done !== undefined) openFor(open, target, 80).then((socket) => done(null, socket), failing(done));
     return undefined;
   };
@@ -23,6 +26,7 @@ export function createHttpsAgent(open: OpenSocket, options: HttpsAgentOptions): 
   // Node's own does TLS, and keeps sessions, over whatever socket it is given.
   const secure = agent.createConnection.bind(agent);
   agent.createConnection = (target, done) => {
+    if (target.socketPath) return secure(target, done);
     if (done === undefined) return undefined;
     openFor(open, target, 443).then((socket) => {
       const over: ClientRequestArgs & { socket: Socket } = { ...target, socket };

@@ -1,27 +1,16 @@
-import { type LookupAddress, type LookupOptions, lookup as systemLookup } from "node:dns";
+import { type LookupOptions, lookup as systemLookup } from "node:dns";
 
 import { type Address, familyOf } from "../shared/address.ts";
 import { RRType } from "../shared/dns/constants.ts";
 import { addressesFromAnswer } from "../shared/dns/endpoints.ts";
 import { BerthError } from "../shared/errors.ts";
 import { type Name, parseName } from "../shared/name.ts";
+import type { LookupCallback, NameLookup } from "./client-types.ts";
 import type { Answer } from "./stub.ts";
 import type { StubResolver } from "./stub-resolver.ts";
 
-export type LookupCallback = (
-  fault: NodeJS.ErrnoException | null,
-  address: string | LookupAddress[],
-  family?: number,
-) => void;
-
-/** `dns.lookup` of Node, for the names of a zone as well. */
-export interface NameLookup {
-  (hostname: string, callback: LookupCallback): void;
-  (hostname: string, options: LookupOptions | number, callback: LookupCallback): void;
-}
-
 /** Asks `stub` for names of its zones, and hands every other name to the system as it came. */
-export function createNameLookup(stub: () => StubResolver): NameLookup {
+export function createNameLookup(stub: StubResolver): NameLookup {
   return function lookup(
     hostname: string,
     given: LookupOptions | number | LookupCallback,
@@ -30,7 +19,7 @@ export function createNameLookup(stub: () => StubResolver): NameLookup {
     const callback = typeof given === "function" ? given : last;
     if (callback === undefined) throw new TypeError("lookup needs a callback, as dns.lookup does");
     const options = optionsFrom(given);
-    addressesOf(hostname, options, stub()).then(
+    addressesOf(hostname, options, stub).then(
       (addresses) => {
         if (addresses === "not ours") systemLookup(hostname, options, callback);
         else answer(addresses, options, callback);

@@ -1,4 +1,4 @@
-import { askInTurn, type Servers } from "../shared/ask-in-turn.ts";
+import { askInTurn, isOutOfReach, type Servers } from "../shared/ask-in-turn.ts";
 import { RRType } from "../shared/dns/constants.ts";
 import { freshnessOf, type HttpFreshness } from "../shared/dns/doh.ts";
 import { type Protocol, portListOwner, servicePortsFromAnswer } from "../shared/dns/endpoints.ts";
@@ -31,31 +31,21 @@ export async function askPorts(
     http = freshnessOf(response.headers);
     return response;
   };
-  const list = async (url: string, token: string | undefined, timeoutMs: number) => {
+  const list = (url: string, token: string | undefined, timeoutMs: number) => {
     const access = { fetch: noting, url, timeoutMs, ...(token === undefined ? {} : { token }) };
     const limit = AbortSignal.any([options.signal, AbortSignal.timeout(timeoutMs)]);
-    return listOrNone(() => portsOfName(access, name, { fresh: options.fresh, signal: limit }));
+    return portsOfName(access, name, { fresh: options.fresh, signal: limit });
   };
   try {
-    const { reply } = await askInTurn(servers, list, { signal: options.signal });
-    if (reply === "not-served") return portsOfDns(name, ask);
+    const turn = { signal: options.signal, blames: isOutOfReach };
+    const { reply } = await askInTurn(servers, list, turn);
     const ports = reply?.ports.map(({ protocol, servicePort }) => ({ protocol, port: servicePort })) ?? [];
     return askedOf(ports, await negativeAnswer(name, ports, ask), http);
   } catch (fault) {
-    if (fault instanceof BerthError) return unanswered({ kind: "failed", failure: failureFrom(fault) });
-    throw fault;
-  }
-}
-
-/** An older resolver has no such path, and does not tell somebody without a token so. Both are answers, not failures. */
-async function listOrNone<T>(list: () => Promise<T>): Promise<T | "not-served"> {
-  try {
-    return await list();
-  } catch (fault) {
-    if (fault instanceof BerthError && !fault.retryable && fault.code !== "token-revoked")
-      return "not-served";
-    if (fault instanceof BerthError && fault.code === "bad-reply") return "not-served";
-    throw fault;
+    if (!(fault instanceof BerthError)) throw fault;
+    // An older resolver has no such list, and says so only to who has a token.
+    if (!isOutOfReach(fault) && fault.code !== "no-token") return portsOfDns(name, ask);
+    return unanswered({ kind: "failed", failure: failureFrom(fault) });
   }
 }
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
-import { Rcode } from "../shared/dns/constants.ts";
+import { Rcode, RRType } from "../shared/dns/constants.ts";
 import { parseName } from "../shared/name.ts";
 import { serviceRecords, startResolver, type TestResolver } from "./testing/doh-server.ts";
 import { type StubBed, startStubBed } from "./testing/stub-bed.ts";
@@ -24,21 +24,26 @@ async function startWith(ttl: number): Promise<void> {
   await bed.clock.advance(ttl * 1000);
 }
 
-const breaks: [string, (resolver: TestResolver) => void][] = [
-  ["cannot be reached", (resolver) => resolver.close()],
-  ["answers SERVFAIL", (resolver) => resolver.faults.set(owner, Rcode.ServFail)],
-  ["answers REFUSED", (resolver) => resolver.faults.set(owner, Rcode.Refused)],
-  ["is silent", (resolver) => resolver.faults.set(owner, "silence")],
+/** With the time a question may take: silence lasts as long. */
+const breaks: [string, number, (resolver: TestResolver) => void][] = [
+  ["cannot be reached", 10_000, (resolver) => resolver.close()],
+  ["answers SERVFAIL", 10_000, (resolver) => resolver.faults.set(owner, Rcode.ServFail)],
+  ["answers REFUSED", 10_000, (resolver) => resolver.faults.set(owner, Rcode.Refused)],
+  ["is silent", 400, (resolver) => resolver.faults.set(owner, "silence")],
 ];
 
 const stale = { kind: "endpoints", endpoints: [{ port: 32768 }], inZone: true, stale: true };
 const none = { kind: "no-answer" };
 
 beforeEach(async () => {
-  bed = await startStubBed({ settings: { resolveTimeoutMs: 300 } });
+  bed = await startStubBed();
 });
 
-describe.each(breaks)("while the resolver %s", (_, breakDown) => {
+describe.each(breaks)("while the resolver %s", (_, resolveTimeoutMs, breakDown) => {
+  beforeEach(async () => {
+    bed = await startStubBed({ settings: { resolveTimeoutMs } });
+  });
+
   test.each([
     ["a fixed port stands in", fixed, 0, stale],
     ["a fixed port stands in for an hour", fixed, hour - 1, stale],
@@ -58,6 +63,14 @@ describe.each(breaks)("while the resolver %s", (_, breakDown) => {
     bed.resolver.records = [];
     expect(await bed.resolve(name, 80)).toMatchObject({ kind: "not-found" });
     await bed.clock.advance(5_000);
+    breakDown(bed.resolver);
+    expect(await bed.resolve(name, 80)).toMatchObject(none);
+  });
+
+  test("nothing stands in once the name itself was gone, whatever was asked about it", async () => {
+    await startWith(fixed);
+    bed.resolver.records = [];
+    await bed.stub.ask(parseName(name), RRType.A, {});
     breakDown(bed.resolver);
     expect(await bed.resolve(name, 80)).toMatchObject(none);
   });

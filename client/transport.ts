@@ -33,8 +33,8 @@ const connections = 8;
 /** Throws a BerthError `bad-config` when a required certificate authority is missing or is none. */
 export function createTransport(settings: TransportSettings): Transport {
   const trust = settings.ca === undefined ? undefined : createTrust(settings.ca);
-  const [questions, background] = [true, false].map((isRef) => createKeptAgent(settings, trust, isRef));
-  if (questions === undefined || background === undefined) throw new RangeError("two agents were asked for");
+  const questions = createKeptAgent(settings, trust, true);
+  const background = createKeptAgent(settings, trust, false);
   return {
     fetch: fetchBy(questions),
     background: fetchBy(background),

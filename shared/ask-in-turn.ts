@@ -19,6 +19,8 @@ export interface TurnOptions<T> {
   signal: AbortSignal;
   /** Why a reply says that this server could not answer, so that another one may; undefined for an answer. */
   failureIn?: (reply: T) => string | undefined;
+  /** Whether a fault says that the server is not to be turned to first, for any question; each does, unless said otherwise. */
+  blames?: (fault: BerthError) => boolean;
 }
 
 /** What a resolver calls a token it does not take, or the want of one. */
@@ -32,7 +34,7 @@ const tokenCodes: readonly string[] = ["token-refused", "unknown-token", "token-
 export async function askInTurn<T>(
   servers: Servers,
   ask: AskOne<T>,
-  { signal, failureIn }: TurnOptions<T>,
+  { signal, failureIn, blames = () => true }: TurnOptions<T>,
 ): Promise<{ url: string; reply: T }> {
   const { choice, now, timeoutMs } = servers;
   const deadline = now() + timeoutMs;
@@ -50,7 +52,7 @@ export async function askInTurn<T>(
       choice.worked(url);
       return outcome;
     }
-    choice.failed(url, now(), failure);
+    if (!("fault" in outcome) || blames(outcome.fault)) choice.failed(url, now(), failure);
     outcomes.push(outcome);
   }
   return bestOf(outcomes);
@@ -80,6 +82,11 @@ async function askWithToken<T>(
 /** Whether it is the token that the other side did not take, or misses. */
 export function isAboutToken(fault: BerthError): boolean {
   return tokenCodes.includes(fault.code);
+}
+
+/** Whether nobody berth knows replied; else it is there, and may be as good as ever for other questions. */
+export function isOutOfReach({ code, retryable }: BerthError): boolean {
+  return retryable && code !== "bad-reply";
 }
 
 /** A failure a server tells is its own word, a token refused is what somebody can mend; no reply at all may have many reasons. */

@@ -35,7 +35,9 @@ async function follow(...replies: [Reply, ...Reply[]]) {
     timers.push(ms);
     return clock.after(ms, run);
   };
-  const ports = { after, random: () => 0, onFault: (fault: unknown) => faults.push(fault) };
+  const bed = { onOpen: (): void => {} };
+  const onOpen = (): void => bed.onOpen();
+  const ports = { after, random: () => 0, onOpen, onFault: (fault: unknown) => faults.push(fault) };
   const events = followChanges(access, ports, stopped.signal);
   onTestFinished(() => {
     stopped.abort();
@@ -51,7 +53,7 @@ async function follow(...replies: [Reply, ...Reply[]]) {
     const turning = setInterval(() => void clock.advance(250), 5);
     return promise.finally(() => clearInterval(turning));
   };
-  return { next, events, requests, clock, timers, faults, stopped, readToken, waitOut };
+  return Object.assign(bed, { next, events, requests, clock, timers, faults, stopped, readToken, waitOut });
 }
 
 describe("a follower of the change feed", () => {
@@ -153,6 +155,21 @@ describe("a follower of the change feed", () => {
     void feed.next();
     await vi.waitFor(() => expect(feed.faults).toHaveLength(1));
     await vi.waitFor(() => expect(feed.requests[0]?.socket.destroyed).toBe(true));
+  });
+
+  test("says when it has a connection, also one that goes on where it was", async () => {
+    const opened = vi.fn();
+    const feed = await follow(
+      (response) => response.writeHead(200, stream).end(snapshot(1)),
+      (response) => void response.writeHead(401).end(),
+      (response) => void response.writeHead(200, stream).write(":\n\n"),
+    );
+    feed.onOpen = opened;
+    expect(await feed.next()).toBe("snapshot 1");
+    expect(opened).toHaveBeenCalledTimes(1);
+    void feed.next();
+    await feed.waitOut(vi.waitFor(() => expect(opened).toHaveBeenCalledTimes(2), { timeout: 10_000 }));
+    expect(feed.requests).toHaveLength(3);
   });
 
   test("passes over kinds of events it does not know", async () => {

@@ -120,6 +120,16 @@ describe("of several servers", () => {
     expect(counts(a, b, c)).toEqual([1, 2, 1]);
   });
 
+  test("others may choose by another URL, which makes the DoH URI", async () => {
+    const [a, b] = [await startPeer({ status: 500 }), await startPeer()];
+    const bases = [a, b].map(({ url }) => url.replace("/dns-query", ""));
+    const choice = new ResolverChoice(bases);
+    const uriOf = (url: string) => `${url}/dns-query`;
+    expect(await ask({ ...serversOf([a, b]), choice, uriOf })).toMatchObject({ url: b.url });
+    expect(choice.current()).toBe(bases[1]);
+    expect(choice.states()).toMatchObject([{ fault: expect.stringContaining("HTTP 500") }, {}]);
+  });
+
   test("the one that answered is kept to, however often it failed before", async () => {
     const [a, b] = [await startPeer(), await startPeer({ status: 500 })];
     const servers = serversOf([a, b], { now: () => 3_000 });

@@ -87,6 +87,27 @@ test("when all failed, the one whose wait ends first is current", () => {
   expect(choice.order(1500)).toEqual([b, a]);
 });
 
+test("it tells how each one is, and why one is failing as far as that is known", () => {
+  const choice = new ResolverChoice([a, b, c]);
+  expect(choice.isFailing()).toBe(false);
+  choice.failed(a, 0, "silence");
+  choice.failed(c, 0);
+  choice.failed(a, 1, "SERVFAIL");
+  expect(choice.states()).toEqual([
+    { url: a, state: "failing", fault: "SERVFAIL" },
+    { url: b, state: "current" },
+    { url: c, state: "failing" },
+  ]);
+  expect(choice.isFailing()).toBe(false);
+  choice.failed(b, 0, "refused");
+  expect(choice.isFailing()).toBe(true);
+  choice.worked(c);
+  expect(choice.isFailing()).toBe(false);
+  expect(choice.states().map(({ state }) => state)).toEqual(["failing", "failing", "current"]);
+  choice.worked(b);
+  expect(choice.states().map(({ state }) => state)).toEqual(["failing", "current", "standby"]);
+});
+
 /** Milliseconds until `a` may be tried before `b`, which has failed without end. */
 function waitAfter(failures: number): number {
   const choice = new ResolverChoice([c, a, b]);

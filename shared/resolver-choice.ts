@@ -72,7 +72,7 @@ export class ResolverChoice {
     if (before === undefined || before.until <= now) {
       const waitMs = Math.min(before === undefined ? firstWaitMs : before.waitMs * 2, longestWaitMs);
       this.#failing.set(url, { until: now + waitMs, waitMs, why });
-    }
+    } else before.why = why;
     if (url !== this.#current) return;
     const [, next] = this.order(now);
     if (next !== undefined && this.#waitOf(next, now) <= this.#waitOf(url, now)) this.#current = next;

@@ -128,9 +128,13 @@ function channelOfHandle(handle: TcpHandle | null): Channel {
   return channel;
 }
 
+/** Buffers of closed connections, for those to come: making them anew keeps the garbage collector busy. */
+const spareBuffers: Uint8Array[] = [];
+const mostSpareBuffers = 512;
+
 class TcpChannel implements Channel {
   socket!: Socket;
-  #buffer: Uint8Array = Buffer.allocUnsafeSlow(smallestBuffer);
+  #buffer: Uint8Array = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(smallestBuffer);
   #next: Uint8Array | undefined = this.#buffer;
   #taker: ChannelTaker | undefined;
   #hasEnded = false;
@@ -151,6 +155,7 @@ class TcpChannel implements Channel {
     (socket as WithChannel)[channelKey] = this;
     socket.on("error", ignoreFault);
     socket.once("end", () => this.#end());
+    socket.once("close", () => this.#giveBufferBack());
   }
 
   take(taker: ChannelTaker): void {
@@ -195,6 +200,12 @@ class TcpChannel implements Channel {
       this.#isReading = false;
     }
     return goesOn;
+  }
+
+  /** Unless a taker has what is in it. */
+  #giveBufferBack(): void {
+    const isFree = !this.#lent && this.#buffer.length === smallestBuffer;
+    if (isFree && spareBuffers.length < mostSpareBuffers) spareBuffers.push(this.#buffer);
   }
 
   #takeNext(): Uint8Array | undefined {

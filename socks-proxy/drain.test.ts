@@ -1,6 +1,9 @@
-import { expect, test } from "vitest";
+import type { Socket } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
 
 import { type Drainable, drain } from "./drain.ts";
+import { startBed } from "./testing/proxy.ts";
+import { requestName } from "./testing/raw-client.ts";
 
 class Connection implements Drainable {
   isWaiting = false;
@@ -59,3 +62,38 @@ test("no time at all destroys at once", async () => {
   await drain(open, 0);
   expect(connection.ends).toEqual(["destroy"]);
 });
+
+test("a proxy that is told to end ends quiet connections on both sides without a reset, and lets a busy one finish", async () => {
+  const bed = await startBed([], { drainTimeout: 60 });
+  onTestFinished(() => bed.close());
+  const seen: string[] = [];
+  const upstreams: Socket[] = [];
+  const port = await bed.upstream((socket) => {
+    upstreams.push(socket);
+    socket.on("data", (chunk) => socket.write(chunk));
+    socket.on("end", () => seen.push("the upstream sees an end")).on("error", () => seen.push("a reset"));
+  });
+  const [quiet, busy] = [
+    await requestName(bed.port, "127.0.0.1", port),
+    await requestName(bed.port, "127.0.0.1", port),
+  ];
+  for (const client of [quiet, busy]) {
+    await client.read(10);
+    client.socket.on("error", () => seen.push("a reset"));
+  }
+  let sent = 0;
+  const isQuietOver = Promise.withResolvers<void>();
+  quiet.socket.once("close", () => isQuietOver.resolve());
+  const timer = setInterval(() => busy.send(sent++ % 256), 50);
+  const closed = bed.proxy.close();
+  quiet.socket.once("end", () => quiet.socket.end());
+  await quiet.readToEnd();
+  expect(busy.socket.destroyed).toBe(false);
+  clearInterval(timer);
+  const echoed = await busy.readToEnd();
+  expect(echoed).toHaveLength(sent);
+  busy.socket.end();
+  await closed;
+  expect(seen).not.toContain("a reset");
+  expect(bed.lines.filter((line) => line.endsWith("drained"))).toHaveLength(2);
+}, 30_000);

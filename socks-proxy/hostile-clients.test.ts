@@ -121,8 +121,6 @@ test("a client that ends its direction in the hand-shake is ended", async () => 
 
 test("other protocols are named to the user", async () => {
   for (const [first, named] of [
-    ["GET / HTTP/1.1\r\n\r\n", "HTTP"],
-    ["\u0004\u0001\u0000\u0050", "SOCKS4"],
     ["\u0016\u0003\u0001", "TLS"],
     ["\u0000", "first octet is 0"],
   ] as const) {
@@ -136,20 +134,20 @@ test("other protocols are named to the user", async () => {
 });
 
 test("a client that comes again and again gets one line a second, and then their number", async () => {
-  const speakHttp = async () => {
+  const speakTls = async () => {
     const client = await connectRaw(bed.port);
-    client.send(Buffer.from("GET / HTTP/1.1\r\n\r\n"));
+    client.send(0x16, 3, 1);
     await client.readToEnd();
     client.socket.destroy();
   };
   now += 1_000;
-  for (let i = 0; i < 5; i++) await speakHttp();
+  for (let i = 0; i < 5; i++) await speakTls();
   now += 1_000;
-  await speakHttp();
+  await speakTls();
   const lines = bed.lines.filter((line) => line.includes("turned away"));
   expect(lines).toEqual([
-    expect.stringMatching(/set it to SOCKS5$/),
-    expect.stringMatching(/SOCKS5 \(4 others before it are not shown\)$/),
+    expect.stringMatching(/spoken to in the clear$/),
+    expect.stringMatching(/in the clear \(4 others before it are not shown\)$/),
   ]);
 });
 
@@ -162,6 +160,27 @@ test("a flood after a refused request is dropped, not kept, and the connection s
   // It never ends its own direction; the proxy does that for it.
   while (!client.socket.closed) await sleep(50);
   clearInterval(flood);
+});
+
+test("a client that opens more connections than it may loses the newest ones at once, in one line, and no other", async () => {
+  await reopen({ connectionsPerClient: 3 });
+  const held = [];
+  for (let opened = 0; opened < 3; opened++) {
+    const client = await requestName(bed.port, "web.berth.internal", 80);
+    await client.read(10);
+    held.push(client);
+  }
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const client = await connectRaw(bed.port);
+    expect(await client.readToEnd()).toHaveLength(0);
+  }
+  held[0]?.send(Buffer.from("still here"));
+  expect(`${await held[0]?.read(10)}`).toBe("still here");
+  expect(bed.lines.filter((line) => line.includes("too many"))).toEqual([
+    expect.stringContaining("too many connections of this client already"),
+  ]);
+  for (const client of held) client.socket.end();
+  for (const client of held) await client.readToEnd();
 });
 
 test("200 clients of garbage at once", async () => {

@@ -1,8 +1,11 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterEach, expect, onTestFinished, test } from "vitest";
 
 import { serviceRecords } from "../client/testing/doh-server.ts";
+import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
 import { type ProxyBed, startBed } from "./testing/proxy.ts";
 import { requestName } from "./testing/raw-client.ts";
 
@@ -24,26 +27,34 @@ test("a port in use is a fault that says which, and how to mend it", async () =>
 test("faults of listening name the flag the user knows", async () => {
   const first = await open();
   const ports = { listenFlag: "--proxy-listen" };
+  const usersFile = fileOfUsers();
   for (const listen of [first.proxy.address, { host: "192.0.2.1", port: 0 }]) {
-    await expect(open({ listen }, ports)).rejects.toThrow(/ --proxy-listen$/);
+    await expect(open({ listen, usersFile }, ports)).rejects.toThrow(/ --proxy-listen$/);
   }
 });
 
 test("an address that is not this machine's cannot be listened at", async () => {
   const listen = { host: "192.0.2.1", port: 0 };
-  await expect(open({ listen })).rejects.toMatchObject({ code: "cannot-listen", retryable: false });
+  const usersFile = fileOfUsers();
+  await expect(open({ listen, usersFile })).rejects.toMatchObject({ code: "cannot-listen", retryable: false });
+});
+
+test("beyond loopback it listens for users only", async () => {
+  const listen = { host: "0.0.0.0", port: 0 };
+  await expect(open({ listen })).rejects.toMatchObject({ code: "bad-config" });
+  const bed = await open({ listen, usersFile: fileOfUsers() });
+  expect(bed.proxy.address.host).toBe("0.0.0.0");
+});
+
+test("rules that are none are a fault of the settings", async () => {
+  await expect(open({ rule: ["allow"] })).rejects.toMatchObject({ code: "bad-rule" });
 });
 
 test("it says where it listens and whom it asks", async () => {
   const bed = await open();
   expect(bed.lines).toEqual([
-    `info  socks-proxy: SOCKS5 at 127.0.0.1:${bed.port}, names of berth.internal from ${bed.resolver.url}/dns-query`,
+    `info  socks-proxy: SOCKS5 at 127.0.0.1:${bed.port}, names of berth.internal from ${bed.resolver.url}`,
   ]);
-});
-
-test("resolvers below paths of their own keep these paths", async () => {
-  const bed = await open({ resolver: ["https://dns.example/team/", "https://b.example"] });
-  expect(bed.lines[0]).toContain("from https://dns.example/team/dns-query, https://b.example/dns-query");
 });
 
 test("close ends what it relays, what it connects and what it greets, and frees the port", async () => {
@@ -65,6 +76,14 @@ test("close ends what it relays, what it connects and what it greets, and frees 
   const late = connect({ host: "127.0.0.1", port: bed.port });
   await expect(once(late, "connect")).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
+
+function fileOfUsers(): string {
+  const directory = makeTemporaryDir("berth-proxy-");
+  onTestFinished(() => directory.remove());
+  const file = join(directory.path, "users");
+  writeFileSync(file, "ann:secret\n", { mode: 0o600 });
+  return file;
+}
 
 async function open(
   config: Parameters<typeof startBed>[1] = {},

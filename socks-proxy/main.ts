@@ -1,23 +1,24 @@
-import { createConnector } from "../client/connector.ts";
-import { createStubResolver } from "../client/create-stub-resolver.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { isLoopbackHost, parseAddress } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
-import { describeFault } from "../shared/errors.ts";
-import type { Log } from "../shared/log.ts";
+import { BerthError, describeFault } from "../shared/errors.ts";
 import { displayName } from "../shared/name.ts";
 import { Acceptance } from "./acceptance.ts";
 import { assertListenIsSafe, type ProxyConfig } from "./config.ts";
-import { Counts } from "./counts.ts";
-import { Admission } from "./limits.ts";
-import { createLineLimit } from "./line-limit.ts";
+import { contextFrom, type ProxyPorts, type SharedContext, stubFor } from "./context.ts";
+import { createHttpProxy } from "./http-proxy.ts";
 import { formatListen, listen } from "./listener.ts";
-import { parseRules } from "./policy-rules.ts";
-import { systemReverse } from "./reverse-lookup.ts";
+import { type RunningPage, startPage } from "./page-server.ts";
+import { proxyStatus } from "./page-status.ts";
 import type { ConnectionContext } from "./server.ts";
-import { createStandIns } from "./stand-ins.ts";
-import { createUdpBudget, standardUdpBounds } from "./udp-budget.ts";
-import { openUsersFile } from "./users-file.ts";
+import {
+  type RunningTransparent,
+  startTransparent,
+  type TransparentStatus,
+} from "./transparent/transparent.ts";
+import { watchUpstreams } from "./transparent/upstreams.ts";
+
+export type { ProxyPorts } from "./context.ts";
 
 export interface RunningProxy {
   /** Where it listens; the port is the real one when the system chose it. */
@@ -26,104 +27,126 @@ export interface RunningProxy {
   close(): Promise<void>;
 }
 
-export interface ProxyPorts {
-  log: Log;
-  /** A certificate authority to trust besides the system's, for the resolver. */
-  ca?: { file: string; required: boolean };
-  /** In the place of its own transport to the resolver. */
-  fetch?: typeof fetch;
-  /** What the user calls the option `listen`, for faults that are mended by it; `--listen` unless said otherwise. */
-  listenFlag?: string;
-  /** Milliseconds that only ever go up; the process's own clock unless said otherwise. */
-  now?: () => number;
-}
-
-const minuteMs = 60_000;
+/** How long the start waits for the resolver to say which zones it has: until then a name of one could pass for an outside one. */
+const zonesMs = 1_000;
+/** How long until a part that could not be started is tried again. */
+const againMs = 30_000;
+const local = parseAddress("127.0.0.1");
 
 /** Throws a BerthError `port-in-use`, `cannot-listen`, or one that says which setting cannot be used. */
 export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promise<RunningProxy> {
-  const { log, listenFlag: flag = "--listen" } = ports;
+  const { log, listenFlag: flag = "--listen", now = () => performance.now() } = ports;
   assertListenIsSafe(config, flag);
-  const stub = stubFor(config, ports);
+  const upstreams = config.transparent ? watchUpstreams(config, { log, now }) : undefined;
+  const stub = stubFor(config, ports, upstreams);
   try {
-    const context = contextFrom(config, ports, stub);
-    const { host } = config.listen;
-    const acceptance = new Acceptance(context, isLoopbackHost(host) ? parseAddress("127.0.0.1") : undefined);
-    const listener = await listen(config.listen, {
-      flag,
-      accepted: (channel) => acceptance.accept(channel),
-      fault(fault) {
-        const line = context.lineLimits.turnedAway(`a client could not be accepted: ${describeFault(fault)}`);
-        if (line !== undefined) log.warn(line);
-      },
-    });
+    const shared = contextFrom(config, ports, stub);
+    await zonesSoon(stub);
+    const clients = await serveClients(config, shared, flag);
     const zones = stub.zones().map(displayName).join(", ");
-    log.info(`SOCKS5 at ${formatListen(listener.address)}, names of ${zones} from ${config.resolver.join(", ")}`);
+    log.info(
+      `SOCKS5 at ${formatListen(clients.address)}, names of ${zones} from ${config.resolver.join(", ")}`,
+    );
+    const transparent = config.transparent ? await keepTransparent(config, shared) : undefined;
+    const page = await pageFor(config, clients.address, shared, { now, transparent });
+    const parts = [clients, transparent, page].filter((part) => part !== undefined);
     let closed: Promise<void> | undefined;
     async function close(): Promise<void> {
-      listener.close();
-      await acceptance.close(config.drainTimeout * 1000);
+      await Promise.all(parts.map((part) => part.close()));
+      upstreams?.close();
       await stub.close();
     }
-    return { address: listener.address, close: () => (closed ??= close()) };
+    return { address: clients.address, close: () => (closed ??= close()) };
   } catch (fault) {
+    upstreams?.close();
     await stub.close();
     throw fault;
   }
 }
 
-function stubFor(config: ProxyConfig, { log, ca, fetch, now }: ProxyPorts): StubResolver {
-  const { resolver, resolverAddress, tokenFile, zone, stateDir, resolveTimeout } = config;
-  const settings = {
-    resolver,
-    resolveTimeoutMs: resolveTimeout * 1000,
-    ...(resolverAddress.length === 0 ? {} : { resolverAddress }),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(zone === undefined ? {} : { zone }),
-    ...(stateDir === undefined ? {} : { stateDir }),
+/** SOCKS and HTTP, at the one port. */
+async function serveClients(config: ProxyConfig, shared: SharedContext, flag: string): Promise<RunningProxy> {
+  const http = createHttpProxy(shared);
+  const context: ConnectionContext = { ...shared, serveHttp: http.serve };
+  const acceptance = new Acceptance(context, isLoopbackHost(config.listen.host) ? local : undefined);
+  const listener = await listen(config.listen, {
+    flag,
+    accepted: (channel) => acceptance.accept(channel),
+    fault(fault) {
+      const line = shared.lineLimits.turnedAway(`a client could not be accepted: ${describeFault(fault)}`);
+      if (line !== undefined) shared.log.warn(line);
+    },
+  });
+  return {
+    address: listener.address,
+    async close() {
+      listener.close();
+      await acceptance.close(config.drainTimeout * 1000);
+      http.close();
+    },
   };
-  const ports = { log, ...(fetch === undefined ? {} : { fetch }), ...(now === undefined ? {} : { now }) };
-  return createStubResolver(settings, ports);
 }
 
-function contextFrom(config: ProxyConfig, ports: ProxyPorts, stub: StubResolver): ConnectionContext {
-  const { log, now = () => performance.now() } = ports;
-  const limits = {
-    connectMs: config.connectTimeout * 1000,
-    resolveMs: config.resolveTimeout * 1000,
-    patienceMs: config.restartPatience * 1000,
-  };
-  const times = {
-    handshake: config.handshakeTimeout * 1000,
-    resolve: limits.resolveMs,
-    idle: config.idleTimeout * 1000,
-  };
-  const standIns = createStandIns();
+function pageFor(
+  { page }: ProxyConfig,
+  listen: ListenAddress,
+  { stub, counts, users, log }: SharedContext,
+  { now, transparent }: { now: () => number; transparent: KeptTransparent | undefined },
+): Promise<RunningPage> | undefined {
+  if (page === undefined) return undefined;
+  const asksForUsers = users !== undefined;
+  const startedAt = now();
+  const status = () => ({
+    ...{ listen, asksForUsers, startedAt, counts },
+    stub: stub.status(),
+    transparent: transparent?.status(),
+  });
+  const source = { listen, zones: () => stub.zones(), status: () => proxyStatus(status(), now()) };
+  return startPage(page, source, log);
+}
+
+interface KeptTransparent {
+  /** Undefined while it could not be started. */
+  status(): TransparentStatus | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * The transparent mode, started again and again while something that may pass keeps it from starting: SOCKS clients are served meanwhile.
+ * Throws the BerthError `bad-config` of settings that cannot be used.
+ */
+async function keepTransparent(config: ProxyConfig, context: SharedContext): Promise<KeptTransparent> {
+  let timer: NodeJS.Timeout | undefined;
+  let running: RunningTransparent | undefined;
+  let isClosed = false;
+  async function start(): Promise<void> {
+    try {
+      running = await startTransparent(config, context);
+      if (isClosed) await running.close();
+    } catch (fault) {
+      if (!(fault instanceof BerthError) || fault.code === "bad-config") throw fault;
+      context.log.error(`the transparent mode does not work, and is tried again: ${describeFault(fault)}`);
+      timer = setTimeout(again, againMs).unref();
+    }
+  }
+  function again(): void {
+    if (isClosed) return;
+    start().catch((fault: unknown) => context.log.error(`no transparent mode: ${describeFault(fault)}`));
+  }
+  await start();
   return {
-    connector: createConnector(stub, limits, { now, random: Math.random }),
-    stub,
-    policy: { rules: parseRules(config.rule), outside: config.outside },
-    users: config.usersFile === undefined ? undefined : openUsersFile(config.usersFile, log),
-    admission: new Admission(config),
-    standIns,
-    times,
-    udp: {
-      standIns,
-      budget: createUdpBudget(standardUdpBounds),
-      now,
-      random: Math.random,
-      idleMs: times.idle,
-      resolveMs: limits.resolveMs,
-    },
-    reverse: systemReverse,
-    serveHttp: async ({ channel }) => void channel.socket.destroy(),
-    counts: new Counts(),
-    log,
-    lineLimits: {
-      turnedAway: createLineLimit(1, now),
-      refused: createLineLimit(10, now),
-      noToken: createLineLimit(1, now, minuteMs),
+    status: () => running?.status(),
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await running?.close();
     },
   };
+}
+
+async function zonesSoon(stub: StubResolver): Promise<void> {
+  const waited = Promise.withResolvers<void>();
+  const timer = setTimeout(waited.resolve, zonesMs);
+  await Promise.race([stub.zoneOnceKnown("berth.internal"), waited.promise]);
+  clearTimeout(timer);
 }

@@ -38,7 +38,7 @@ function leftOf(
   addresses: string[],
   port = asked.destination.port,
 ): string[] | string {
-  const judged = judgeResolution(policy, asked, plainEndpoint(addresses.map(addressOf), port));
+  const judged = judgeResolution(policy, asked, plainEndpoint(addresses.map(addressOf), port, asked.inZone));
   if (judged.kind === "not-allowed") return judged.reason ?? "";
   return judged.kind === "endpoints"
     ? judged.endpoints.flatMap((endpoint) => endpoint.addresses)
@@ -232,6 +232,12 @@ describe("once addresses are known", () => {
     else expect(left).toEqual(wanted);
   });
 
+  test("an answer of the system's is no answer of the zone's, whatever the name was taken for", () => {
+    const found = plainEndpoint([addressOf("127.0.0.1")], 80, false);
+    const judged = judgeResolution(policyOf(), askedOf("web.berth.internal:80"), found);
+    expect(judged).toMatchObject({ kind: "not-allowed", reason: expect.stringMatching(/DNS rebinding/) });
+  });
+
   test("outside denied leaves what a rule allows", () => {
     expect(
       leftOf(policyOf(["allow 10.0.0.0/8"], "deny"), askedOf("a.example:80"), ["10.0.0.1", "192.0.2.1"]),
@@ -260,6 +266,7 @@ describe("once addresses are known", () => {
     const [ten, one] = ["10.0.0.1", "192.0.2.1"].map(addressOf) as [Address, Address];
     const resolution: Resolution = {
       kind: "endpoints",
+      inZone: true,
       endpoints: [
         { addresses: [ten], port: 1, priority: 1, weight: 2 },
         { addresses: [ten, one], port: 3, priority: 4, weight: 5 },
@@ -268,6 +275,7 @@ describe("once addresses are known", () => {
     expect(judgeResolution(policyOf(["deny private"]), askedOf("web.berth.internal:80"), resolution)).toEqual(
       {
         kind: "endpoints",
+        inZone: true,
         endpoints: [{ addresses: [one], port: 3, priority: 4, weight: 5 }],
       },
     );
@@ -276,7 +284,7 @@ describe("once addresses are known", () => {
   test("what is no list of endpoints, or loses nothing, is passed on as it is", () => {
     const missing: Resolution = { kind: "not-found", reason: "x" };
     expect(judgeResolution(policyOf(["deny any"]), askedOf("a.example:1"), missing)).toBe(missing);
-    const found = plainEndpoint([addressOf("192.0.2.1")], 1);
+    const found = plainEndpoint([addressOf("192.0.2.1")], 1, false);
     expect(judgeResolution(policyOf(), askedOf("a.example:1"), found)).toBe(found);
   });
 });

@@ -56,8 +56,10 @@ export function judge(policy: Policy, asked: Asked): Verdict {
 export function judgeResolution(policy: Policy, asked: Asked, resolution: Resolution): Resolution {
   if (resolution.kind !== "endpoints") return resolution;
   let reason: string | undefined;
+  // A zone may have become known since it was asked for: what counts is whose answer it is.
+  const answered = { ...asked, inZone: resolution.inZone };
   function mayConnect(address: Address, port: number): boolean {
-    const verdict = judgeAddress(policy, asked, address, port);
+    const verdict = judgeAddress(policy, answered, address, port);
     if (verdict.kind === "denied") reason ??= verdict.reason;
     return verdict.kind === "allowed";
   }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,7 +10,7 @@ import { type ProxyBed, startBed } from "./testing/proxy.ts";
 import { greeting, nameRequest, requestName } from "./testing/raw-client.ts";
 
 const connections = 8;
-const mebibytesEachWay = 2;
+const mebibytesEachWay = 24;
 let bed: ProxyBed;
 
 beforeEach(async () => {
@@ -19,10 +19,12 @@ beforeEach(async () => {
 
 afterEach(() => bed.close());
 
-test("eight connections at once, both ways, slow readers: every byte arrives, in order", async () => {
+test("eight connections at once, 24 MiB each way, slow readers: every byte arrives, in order", async () => {
+  const [down, up] = [randomBytes(mebibytesEachWay << 20), randomBytes(mebibytesEachWay << 20)];
+  const cut = seededRandom(24);
   const upstreamSums: Promise<string>[] = [];
   await serve((socket) => {
-    Readable.from(randomChunks(1)).pipe(socket);
+    Readable.from(randomChunks(down, cut)).pipe(socket);
     upstreamSums.push(sumOf(socket));
   });
   const clientSums = Array.from({ length: connections }, async () => {
@@ -31,13 +33,14 @@ test("eight connections at once, both ways, slow readers: every byte arrives, in
     const sum = sumOf(socket, 2 + 10);
     socket.write(greeting);
     socket.write(nameRequest("web.berth.internal", 80));
-    Readable.from(randomChunks(2)).pipe(socket);
+    // Each ends its direction when it has sent all, while the other one still goes on.
+    Readable.from(randomChunks(up, cut)).pipe(socket);
     return sum;
   });
-  expect(new Set(await Promise.all(clientSums))).toEqual(new Set([sumOfChunks(1)]));
-  expect(new Set(await Promise.all(upstreamSums))).toEqual(new Set([sumOfChunks(2)]));
+  expect(new Set(await Promise.all(clientSums))).toEqual(new Set([hash("sha256", down)]));
+  expect(new Set(await Promise.all(upstreamSums))).toEqual(new Set([hash("sha256", up)]));
   expect(upstreamSums).toHaveLength(connections);
-});
+}, 60_000);
 
 test("a reader that stops holds its sender back instead of filling the proxy's memory", async () => {
   let written = 0;
@@ -119,31 +122,23 @@ async function serve(connection: (socket: Socket) => void): Promise<void> {
   bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
 }
 
-/** Random bytes in chunks of random length, the same for the same seed. */
-function* randomChunks(seed: number): Generator<Buffer> {
-  const random = seededRandom(seed);
-  for (let left = mebibytesEachWay << 20; left > 0; ) {
-    const chunk = Buffer.alloc(Math.min(left, 1 + Math.floor(random() * 60_000)));
-    for (let at = 0; at + 4 <= chunk.length; at += 4) chunk.writeUInt32LE(random() * 2 ** 32, at);
-    left -= chunk.length;
-    yield chunk;
+/** Random bytes in chunks of random length, each time the same bytes cut in another way. */
+function* randomChunks(bytes: Buffer, cut: () => number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; ) {
+    const length = 1 + Math.floor(cut() * 60_000);
+    yield bytes.subarray(at, at + length);
+    at += length;
   }
-}
-
-function sumOfChunks(seed: number): string {
-  const hash = createHash("sha256");
-  for (const chunk of randomChunks(seed)) hash.update(chunk);
-  return hash.digest("hex");
 }
 
 /** SHA-256 of all that a socket brings after `skipped` octets, to a reader that rests after each read. */
 async function sumOf(socket: Socket, skipped = 0): Promise<string> {
-  const hash = createHash("sha256");
+  const sum = createHash("sha256");
   let left = skipped;
   for await (const chunk of socket) {
-    hash.update(chunk.subarray(left));
+    sum.update(chunk.subarray(left));
     left -= Math.min(left, chunk.length);
     await sleep(1);
   }
-  return hash.digest("hex");
+  return sum.digest("hex");
 }

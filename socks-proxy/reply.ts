@@ -1,4 +1,4 @@
-import type { ConnectFailure } from "../client/connect.ts";
+import type { ConnectFailure } from "../client/connect-plan.ts";
 import type { ConnectOutcome } from "../client/connector.ts";
 import type { Resolution } from "../client/resolution.ts";
 import { type BoundAddress, encodeReply, Rep, unspecified, type WireFault } from "./wire.ts";

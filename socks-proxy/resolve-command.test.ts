@@ -11,6 +11,7 @@ import { Command } from "./wire.ts";
 
 const zone = parseName("berth.internal");
 const web = parseName("web.berth.internal");
+const somewhere = plainEndpoint([addressOf("10.0.0.5")], 0, false);
 const gone: NamePorts = { kind: "none", answer: undefined };
 
 describe("RESOLVE", () => {
@@ -76,19 +77,26 @@ describe("RESOLVE_PTR", () => {
   });
 
   test("answers other addresses with what the system calls them", async () => {
-    const ports = testPorts({ reverse: async () => "one.example" });
+    const ports = testPorts({ resolution: somewhere, reverse: async () => "one.example" });
     expect(await answer(Command.ResolvePtr, at("10.0.0.5"), ports)).toMatchObject({ text: "one.example" });
   });
 
   test("refuses an address without a name, a stand-in of old, and a name", async () => {
     const kindOf = async (destination: Destination, ports: ResolvePorts) =>
       (await answer(Command.ResolvePtr, destination, ports)).kind;
-    expect(await kindOf(at("10.0.0.5"), testPorts({}))).toBe("not-found");
+    expect(await kindOf(at("10.0.0.5"), testPorts({ resolution: somewhere }))).toBe("not-found");
     expect(await kindOf(at("240.0.0.1"), testPorts({ reverse: async () => "wrong" }))).toBe("not-found");
     expect(await kindOf(named("web"), testPorts({}))).toBe("malformed-request");
-    const failing = testPorts({ reverse: () => Promise.reject(new Error("down")) });
+    const failing = testPorts({ resolution: somewhere, reverse: () => Promise.reject(new Error("down")) });
     expect(await kindOf(at("10.0.0.5"), failing)).toBe("no-answer");
   });
+});
+
+test("nobody is asked about an address that the policy denies", async () => {
+  const reverse = () => expect.fail("asked");
+  const ports = testPorts({ resolution: { kind: "not-allowed" }, reverse });
+  const destination: Destination = { kind: "address", address: addressOf("10.0.0.5"), port: 0 };
+  expect(await answer(Command.ResolvePtr, destination, ports)).toEqual({ kind: "not-allowed" });
 });
 
 function named(name: string): Destination {

@@ -20,6 +20,8 @@ export interface ResolvePorts {
   signal: AbortSignal;
 }
 
+const namelessAddress: Refusal = { kind: "not-found", reason: "nobody knows a name of this address" };
+
 /** `text` says what was found, for the log. */
 export type ResolveOutcome = { kind: "resolved"; reply: Uint8Array; text: string } | Refusal;
 
@@ -66,23 +68,26 @@ async function answerPtr(
   if (destination.kind === "name") {
     return { kind: "malformed-request", reason: "RESOLVE_PTR asks about an address, not about a name" };
   }
-  const found = await nameOf(destination.address, ports);
+  const found = await nameOf(destination, ports);
   if (typeof found !== "string") return found;
   return { kind: "resolved", reply: encodeNameReply(found), text: found };
 }
 
-async function nameOf(address: Address, { standIns, reverse }: ResolvePorts): Promise<string | Refusal> {
-  const meaning = standIns.meaningOf(address);
+type AddressDestination = Extract<Destination, { kind: "address" }>;
+
+async function nameOf(destination: AddressDestination, ports: ResolvePorts): Promise<string | Refusal> {
+  const { address } = destination;
+  const meaning = ports.standIns.meaningOf(address);
   if (meaning?.kind === "name") return displayName(meaning.name);
-  if (meaning === undefined) {
-    try {
-      const name = await reverse(address);
-      if (name !== undefined) return name;
-    } catch (fault) {
-      return { kind: "no-answer", reason: describeFault(fault) };
-    }
+  if (meaning?.kind === "unknown") return namelessAddress;
+  // Where a client may not go it need not ask about either.
+  const allowed = await ports.stub.resolve(destination, { signal: ports.signal });
+  if (allowed.kind !== "endpoints") return allowed;
+  try {
+    return (await ports.reverse(address)) ?? namelessAddress;
+  } catch (fault) {
+    return { kind: "no-answer", reason: describeFault(fault) };
   }
-  return { kind: "not-found", reason: "nobody knows a name of this address" };
 }
 
 function nameFrom(text: string): Name | Refusal {

@@ -21,9 +21,9 @@ async function connectTo(bed: ProxyBed, name = "web.berth.internal"): Promise<nu
   return reply[1];
 }
 
-async function publishedBy(bed: ProxyBed) {
+async function publishedBy(bed: ProxyBed, name = "web.berth.internal") {
   const port = await bed.upstream((socket) => socket.resume());
-  return serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
+  return serviceRecords(name, 80, [{ address: "127.0.0.1", port }]);
 }
 
 describe("a proxy of several resolvers", () => {
@@ -32,8 +32,9 @@ describe("a proxy of several resolvers", () => {
     onTestFinished(alive.close);
     const bed = await open([], { resolver: [`http://127.0.0.1:${dead}`, alive.url] });
     alive.records = await publishedBy(bed);
+    alive.records.push(...(await publishedBy(bed, "db.berth.internal")));
     expect(await connectTo(bed)).toBe(0);
-    expect(await connectTo(bed)).toBe(0);
+    expect(await connectTo(bed, "db.berth.internal")).toBe(0);
     expect(alive.queries).toHaveLength(2);
   });
 

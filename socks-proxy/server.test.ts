@@ -161,8 +161,9 @@ describe("a request that is not granted gets a reply of full length, and then th
   });
 
   test("5: no more than 64 of many endpoints are tried", async () => {
-    const endpoint = { address: "127.0.0.1", port: await closedPort() };
-    bed.resolver.records = serviceRecords("web.berth.internal", 80, Array(70).fill(endpoint));
+    const port = await closedPort();
+    const endpoints = Array.from({ length: 70 }, (_, index) => ({ address: `127.0.1.${index}`, port }));
+    bed.resolver.records = serviceRecords("web.berth.internal", 80, endpoints);
     await expectRefusal("web.berth.internal", 80, 5);
     expect(linesAbout("web")).toEqual([expect.stringMatching(/ECONNREFUSED and 59 more$/)]);
   });
@@ -189,8 +190,8 @@ describe("a request that is not granted gets a reply of full length, and then th
     client.socket.end();
   });
 
-  test("7: BIND, UDP ASSOCIATE and commands nobody knows", async () => {
-    for (const command of [Command.Bind, Command.UdpAssociate, 0, 255]) {
+  test("7: BIND and commands nobody knows", async () => {
+    for (const command of [Command.Bind, 0, 255]) {
       await expectReply(nameRequest("web.berth.internal", 80, command), 7);
     }
   });

@@ -110,7 +110,7 @@ class Association {
     if (socket.destroyed) return;
     socket.once("close", () => resolve());
     // Nothing is said on it any more; what is sent all the same means nothing.
-    channel.take({ bytes: () => true, end: () => resolve() });
+    channel.take({ bytes: () => true, end: () => {} });
     const stopSweeping = this.#sweepUntilIdle(resolve);
     await promise;
     stopSweeping();

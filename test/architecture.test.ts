@@ -15,7 +15,7 @@ const allowed: Record<Room, { rooms: Room[]; packages: string[] }> = {
     packages: ["hono", "@hono/node-server", "@peculiar/x509", "reflect-metadata", "ws", "zod"],
   },
   agent: { rooms: ["shared"], packages: ["dockerode", "smol-toml", "ws", "zod"] },
-  client: { rooms: ["shared"], packages: ["undici"] },
+  client: { rooms: ["shared"], packages: ["undici", "zod"] },
   "socks-proxy": { rooms: ["shared", "client"], packages: ["zod"] },
   cli: { rooms: ["shared", "client", "resolver", "agent", "socks-proxy"], packages: ["dockerode", "zod"] },
 };
@@ -43,9 +43,9 @@ const edges: Record<Room, RegExp> = {
   agent:
     /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
   client:
-    /^client\/(connect|connect-attempts|connector|create-stub-resolver|resolver-lookup|state-file|system-lookup|token-file|transport)\.ts$/,
+    /^client\/(client|client-types|connect-attempts|connector|create-client|dispatcher|http-agent|name-lookup|service-socket|create-stub-resolver|learnt-memory|resolver-lookup|state-file|system-lookup|token-file|transport)\.ts$/,
   "socks-proxy":
-    /^socks-proxy\/(main|negotiate|relay|server|udp-association|udp-destination|users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
+    /^socks-proxy\/(channel(-duplex)?|connect-command|connection-end|context|drain|listener|reverse-lookup|http-(client|exchange|forward|proxy|tunnel|upstreams)|main|negotiate|page-server|relay|server|udp-association|udp-destination|users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
   cli: /^cli\//,
 };
 const impure =

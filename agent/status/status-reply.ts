@@ -2,8 +2,9 @@ import { isLoopbackHost, parseAddress } from "../../shared/address.ts";
 import { describeFault } from "../../shared/errors.ts";
 import { type Log, oneLine } from "../../shared/log.ts";
 import { printableJson } from "../../shared/printable-json.ts";
+import { metricsType } from "../../shared/prometheus.ts";
 import type { AgentStatus } from "./agent-status.ts";
-import { metricsText, metricsType } from "./metrics.ts";
+import { metricsText } from "./metrics.ts";
 
 /** Where the agent's parts tell how they are. Both are asked for each request; a fault of theirs costs that request only. */
 export interface StatusSource {

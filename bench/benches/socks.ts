@@ -1,137 +1,168 @@
-import { displayName } from "../../shared/name.ts";
-import { createNetns, randomSuffix } from "../../test/testbed/netns.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { programPath } from "../../test/testbed/requirements.ts";
-import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
 import type { Bench, Context, Result } from "../bench.ts";
-import { resolverFiles, resolverUrl, startPart } from "../berth.ts";
-import { cpuSeconds, separateCores } from "../machine.ts";
-import { interleave, ratio, summarize } from "../measure.ts";
-import { type Program, startProgram } from "../program.ts";
-import { type Route, targetPorts } from "../programs/socks-dial.ts";
-import type { ClientOrders } from "../programs/tcp-client.ts";
-import type { TargetOrders } from "../programs/tcp-target.ts";
-import { nameAt, openRegistry, publishLoopback } from "../registry.ts";
+import { interleave, median, ratio, summarize } from "../measure.ts";
+import { treeCpuSeconds, treeMemory } from "../process-tree.ts";
+import { type Proxy, type Route, type SocksParts, startSocksParts, targetPorts } from "../socks-parts.ts";
 import { withUndo } from "../undo.ts";
 
-const proxyPort = 1080;
 const atOnce = 16;
-const mebibyte = 2 ** 20;
-const bulkBytes = { full: 512 * mebibyte, quick: 128 * mebibyte };
-
-interface Parts {
-  client: Program<ClientOrders>;
-  proxyPid: number;
-}
+const idleConnections = 1_000;
+const sizes = {
+  full: { rounds: 5, connects: 4_000, warmUp: 20_000, bulkBytes: 2 ** 30, latencies: 1_000 },
+  quick: { rounds: 3, connects: 2_000, warmUp: 10_000, bulkBytes: 2 ** 28, latencies: 300 },
+};
 
 export const socks: Bench = {
   name: "socks",
-  about: `Through the SOCKS5 proxy against directly, in a network namespace without connection tracking: connections of ${atOnce} at a time until the target's first byte, and ${bulkBytes.full / mebibyte} MiB (quick: ${bulkBytes.quick / mebibyte}) over one connection; proxy on one core, client, target and resolver on the other`,
+  about: `Through the SOCKS5 proxy, through microsocks and dante, and directly, in a network namespace without connection tracking: ${idleConnections} idle connections, connections of ${atOnce} at a time until the target's byte and end, what a cached name adds to a literal address, and bulk data over 1 and 8 connections; proxies on one core, client, target and resolver on the other`,
   whyNot() {
     if (process.getuid?.() !== 0) return "it needs root, for a network namespace without connection tracking";
-    return programPath("ip") === undefined ? "it needs ip, of iproute2" : undefined;
+    const wanted = { ip: "iproute2", ss: "iproute2", python3: "python3" };
+    const missing = Object.entries(wanted).find(([program]) => programPath(program) === undefined);
+    return missing === undefined ? undefined : `it needs ${missing[0]}, of Debian's ${missing[1]}`;
   },
   run: (context) =>
     withUndo(async (later) => {
-      const dir = makeTemporaryDir("berth-bench-");
-      later(() => dir.remove());
-      const netns = await createNetns(`berth-${randomSuffix()}`);
-      later(() => netns.remove());
-      const cores = separateCores();
-      const beside = { netns: netns.name, core: cores?.load };
-      const { database, caFile } = resolverFiles(dir.path);
-      const store = openRegistry(database);
-      await publishLoopback(store, 0, targetPorts.greet);
-      store.close();
-      const resolver = await startPart("resolver", { "state-dir": dir.path }, beside);
-      later(() => resolver.stop());
-      const proxyFlags = { listen: `127.0.0.1:${proxyPort}`, resolver: resolverUrl, ca: caFile };
-      const proxy = await startPart("proxy", proxyFlags, { netns: netns.name, core: cores?.measured });
-      later(() => proxy.stop());
-      const target = startProgram<TargetOrders>("tcp-target.ts", beside);
-      later(() => target.stop());
-      const client = startProgram<ClientOrders>("tcp-client.ts", beside);
-      later(() => client.stop());
-      await target.ask("listen");
-      const parts = { client, proxyPid: proxy.pid };
-      return [...(await connects(context, parts)), ...(await bulk(context, parts))];
+      const parts = await startSocksParts(later);
+      for (const reason of parts.missing) context.say(reason);
+      return [
+        // First, while none of them has memory left over from anything else.
+        ...(await idleMemory(context, parts)),
+        ...(await connects(context, parts)),
+        ...(await nameCost(context, parts)),
+        ...(await bulk(context, parts, "down", 1)),
+        ...(await bulk(context, parts, "up", 1)),
+        ...(await bulk(context, parts, "down", 8)),
+        ...(await bulk(context, parts, "up", 8)),
+      ];
     }),
 };
 
-async function connects(context: Context, { client, proxyPid }: Parts): Promise<Result[]> {
-  context.say("connects");
-  // 18,000 in all: each leaves a port or two waiting (TIME_WAIT), and a namespace has 28,000.
-  const count = context.quick ? 400 : 1_000;
-  const name = displayName(nameAt(0));
-  const round = async (route: Route) => {
-    const before = cpuSeconds(proxyPid);
-    const perSecond = await client.ask("connects", { route, count, atOnce });
-    return { perSecond, cpuMicros: ((cpuSeconds(proxyPid) - before) * 1e6) / count };
-  };
-  const sides = {
-    direct: () => round({ kind: "direct", port: targetPorts.greet }),
-    address: () => round({ kind: "socks-address", proxyPort, port: targetPorts.greet }),
-    name: () => round({ kind: "socks-name", proxyPort, name, port: 80 }),
-  };
-  const taken = await interleave(sides, { warmUp: 1, counted: context.quick ? 3 : 5 });
-  const rates = (side: keyof typeof taken) => taken[side].map(({ perSecond }) => perSecond);
-  const note = (side: keyof typeof taken) =>
-    `proxy's CPU ${summarize(taken[side].map(({ cpuMicros }) => cpuMicros)).median.toFixed(0)} µs each`;
-  const direct = { what: "connects, direct", unit: "1/s", summary: summarize(rates("direct")) };
-  const through = (["address", "name"] as const).map((side) => ({
-    what: side === "address" ? "connects by literal address" : "connects by in-zone name",
-    unit: "1/s",
-    summary: summarize(rates(side)),
-    ratio: { to: "direct", summary: ratio(rates(side), rates("direct")) },
-    note: note(side),
-  }));
-  return [direct, ...through];
+async function idleMemory(context: Context, { client, berth, rivals, missing }: SocksParts): Promise<Result[]> {
+  context.say("memory");
+  const rows: Result[] = [];
+  for (const proxy of [berth, ...rivals]) {
+    const before = treeMemory(proxy.pid);
+    await client.ask("hold", {
+      route: { proxy: proxy.port, port: targetPorts.silent },
+      count: idleConnections,
+    });
+    await sleep(context.quick ? 2_000 : 6_000);
+    const grown = treeMemory(proxy.pid) - before;
+    await client.ask("let", {});
+    const what = `memory of ${idleConnections} idle connections, ${proxy.name}`;
+    const note = [`${before.toFixed(0)} MiB without any (PSS)`, ...(proxy === berth ? missing : [])].join("; ");
+    rows.push({ what, unit: "MiB", summary: summarize([grown]), note });
+  }
+  return rows;
 }
 
-async function bulk(context: Context, { client, proxyPid }: Parts): Promise<Result[]> {
-  context.say("bulk");
-  const bytes = context.quick ? bulkBytes.quick : bulkBytes.full;
-  const round = async (direction: "down" | "up", route: Route) => {
-    const before = cpuSeconds(proxyPid);
-    const seconds = await client.ask(direction, { route, bytes });
-    const gigabytes = bytes / 1e9;
-    return {
-      rate: (gigabytes * 1000) / seconds,
-      cpuPerGigabyte: (cpuSeconds(proxyPid) - before) / gigabytes,
-    };
-  };
-  const [from, to] = [targetPorts.source, targetPorts.sink];
-  const sides = {
-    directDown: () => round("down", { kind: "direct", port: from }),
-    proxyDown: () => round("down", { kind: "socks-address", proxyPort, port: from }),
-    directUp: () => round("up", { kind: "direct", port: to }),
-    proxyUp: () => round("up", { kind: "socks-address", proxyPort, port: to }),
-  };
-  const taken = await interleave(sides, { warmUp: 1, counted: context.quick ? 2 : 5 });
-  const rows = (way: string, direct: Bulk[], proxied: Bulk[]): Result[] => {
-    const rates = (rounds: Bulk[]) => rounds.map(({ rate }) => rate);
-    return [
-      { what: `bulk ${way}, direct`, unit: "MB/s", summary: summarize(rates(direct)) },
-      {
-        what: `bulk ${way}, through the proxy`,
-        unit: "MB/s",
-        summary: summarize(rates(proxied)),
-        ratio: { to: "direct", summary: ratio(rates(proxied), rates(direct)) },
-      },
-      {
-        what: `proxy's CPU, bulk ${way}`,
-        unit: "s/GB",
-        summary: summarize(proxied.map(({ cpuPerGigabyte }) => cpuPerGigabyte)),
-      },
-    ];
-  };
-  return [
-    ...rows("down (target to client)", taken.directDown, taken.proxyDown),
-    ...rows("up (client to target)", taken.directUp, taken.proxyUp),
-  ];
-}
-
-interface Bulk {
-  /** Megabytes (10^6) a second. */
+interface Round {
   rate: number;
-  cpuPerGigabyte: number;
+  cpuSeconds: number;
+}
+
+async function connects(context: Context, parts: SocksParts): Promise<Result[]> {
+  context.say("connects");
+  const { client, berth, rivals, publishedName } = parts;
+  const { rounds, connects: count, warmUp } = sizes[context.quick ? "quick" : "full"];
+  const round = async (route: Route, proxy?: Proxy): Promise<Round> => {
+    const before = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
+    const rate = Number(await client.ask("connects", { route, count, atOnce }));
+    const after = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
+    return { rate, cpuSeconds: (after - before) / count };
+  };
+  const literal: Route = { proxy: berth.port, port: targetPorts.greet };
+  const byName: Route = { proxy: berth.port, port: 80, name: publishedName };
+  // Node compiles what is used often, again and again: so many connections pass until it has come to an end.
+  for (const route of [literal, byName]) await client.ask("connects", { route, count: warmUp / 2, atOnce });
+  const sides: Record<string, () => Promise<Round>> = {
+    direct: () => round({ port: targetPorts.greet }),
+    "berth, literal address": () => round(literal, berth),
+    "berth, cached name": () => round(byName, berth),
+  };
+  for (const proxy of rivals)
+    sides[proxy.name] = () => round({ proxy: proxy.port, port: targetPorts.greet }, proxy);
+  return rowsOf("connects", "1/s", await interleave(sides, { warmUp: 1, counted: rounds }), {
+    against: ["berth, literal address", "berth, cached name"],
+    to: ["microsocks", "dante", "direct"],
+    note: ({ cpuSeconds }) => `${(cpuSeconds * 1e6).toFixed(0)} µs of CPU each`,
+  });
+}
+
+/** One connection at a time, by turns: what is left of the difference is the name. */
+async function nameCost(context: Context, parts: SocksParts): Promise<Result[]> {
+  const { client, berth, publishedName } = parts;
+  const size = sizes[context.quick ? "quick" : "full"];
+  const routes: Route[] = [
+    { proxy: berth.port, port: targetPorts.greet },
+    { proxy: berth.port, port: 80, name: publishedName },
+  ];
+  const differences: number[] = [];
+  for (let round = 0; round < size.rounds; round++) {
+    const [literal = [], byName = []] = (await client.ask("latencies", {
+      routes,
+      rounds: size.latencies,
+    })) as number[][];
+    differences.push(median(byName) - median(literal));
+  }
+  const note = `medians of ${size.latencies} connections each way`;
+  return [{ what: "a cached name over a literal address", unit: "µs", summary: summarize(differences), note }];
+}
+
+async function bulk(
+  context: Context,
+  { client, berth, rivals }: SocksParts,
+  way: "down" | "up",
+  connections: number,
+): Promise<Result[]> {
+  context.say(`bulk ${way}, ${connections} at once`);
+  const { rounds, bulkBytes } = sizes[context.quick ? "quick" : "full"];
+  const port = way === "down" ? targetPorts.source : targetPorts.sink;
+  const round = async (proxy?: Proxy): Promise<Round> => {
+    const before = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
+    const route: Route = proxy === undefined ? { port } : { port, proxy: proxy.port };
+    const order = { route, total: bulkBytes, connections, isUp: way === "up" };
+    const seconds = Number(await client.ask("bulk", order));
+    const after = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
+    return { rate: bulkBytes / 1e6 / seconds, cpuSeconds: (after - before) / (bulkBytes / 1e9) };
+  };
+  const sides: Record<string, () => Promise<Round>> = { direct: () => round() };
+  for (const proxy of [berth, ...rivals]) sides[proxy.name] = () => round(proxy);
+  const direction = way === "down" ? "target to client" : "client to target";
+  const what = `bulk ${way} (${direction}), ${connections} ${connections === 1 ? "connection" : "connections"}`;
+  return rowsOf(what, "MB/s", await interleave(sides, { warmUp: 1, counted: rounds }), {
+    against: ["berth"],
+    to: ["microsocks", "dante", "direct"],
+    note: ({ cpuSeconds }) => `${cpuSeconds.toFixed(2)} CPU s/GB`,
+  });
+}
+
+interface Comparison {
+  /** The sides that are compared, each with each of `to` that is there. */
+  against: readonly string[];
+  to: readonly string[];
+  note: (middle: Round) => string;
+}
+
+/** A row for each side, and one more for each comparison after the first, since a row has room for one. */
+function rowsOf(
+  what: string,
+  unit: string,
+  taken: Record<string, Round[]>,
+  { against, to, note }: Comparison,
+): Result[] {
+  const rates = (side: string) => (taken[side] ?? []).map(({ rate }) => rate);
+  return Object.keys(taken).flatMap((side) => {
+    const summary = summarize(rates(side));
+    const cpuSeconds = median((taken[side] ?? []).map((round) => round.cpuSeconds));
+    const row: Result = { what: `${what}, ${side}`, unit, summary };
+    if (side !== "direct") row.note = note({ rate: summary.median, cpuSeconds });
+    if (!against.includes(side)) return [row];
+    return to
+      .filter((other) => taken[other] !== undefined)
+      .map((other) => ({ ...row, ratio: { to: other, summary: ratio(rates(side), rates(other)) } }));
+  });
 }

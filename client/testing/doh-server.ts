@@ -31,10 +31,16 @@ export interface TestResolver {
   freshQueries: string[];
   /** Header fields of every answer besides its own. */
   headers: Record<string, string>;
+  /** Breaks the connection of the next request, as the end of a process would that had kept it. */
+  dropNext: boolean;
   /** Answers wait for it. */
   held: Promise<unknown>;
   /** What GET /v1/zones answers; undefined as an older resolver does, which has neither zones nor names. */
   zones: string[] | undefined;
+  /** How many requests came, of any kind. */
+  requests: number;
+  /** The server names that TLS clients asked for (RFC 6066 §3). */
+  serverNames: string[];
   /** Paths of all requests that were not DoH, in the order they came. */
   paths: string[];
   /** Readers of the change feed, oldest first; each began with a snapshot. */
@@ -69,8 +75,11 @@ export async function startResolver(
     queries: [],
     freshQueries: [],
     headers: {},
+    dropNext: false,
     held: Promise.resolve(),
     zones: ["berth.internal"],
+    requests: 0,
+    serverNames: [],
     paths: [],
     readers: [],
     tell(gone) {
@@ -119,7 +128,15 @@ export function addressOf(text: string): Address {
 }
 
 async function route(resolver: TestResolver, incoming: IncomingMessage, outgoing: ServerResponse) {
-  const { url = "/" } = incoming;
+  const { url = "/", socket } = incoming;
+  resolver.requests++;
+  if ("servername" in socket && typeof socket.servername === "string") {
+    resolver.serverNames.push(socket.servername);
+  }
+  if (resolver.dropNext) {
+    resolver.dropNext = false;
+    return void incoming.socket.destroy();
+  }
   const isDoh = url.startsWith(dohPath);
   if (!isDoh) resolver.paths.push(url);
   await resolver.held;

@@ -29,6 +29,8 @@ export interface StubBedOptions {
   /** What the resolver wants, and the token file holds. */
   token?: string;
   settings?: Partial<StubSettings>;
+  /** Asks the resolver for its zones, instead of being told. */
+  learnsZones?: boolean;
   ports?: Partial<StubPorts>;
 }
 
@@ -40,16 +42,17 @@ export async function startStubBed(options: StubBedOptions = {}): Promise<StubBe
 
 /** The same of a resolver that is there. */
 export function stubBedOf(resolver: TestResolver, options: StubBedOptions = {}): StubBed {
-  const { token, settings, ports } = options;
+  const { token, settings, ports, learnsZones = false } = options;
   const clock = new FakeClock();
   const lines: string[] = [];
   const lookedUp: string[] = [];
   const tokenFile = token === undefined ? {} : { tokenFile: fileWith(`${token}\n`) };
+  const zone = learnsZones ? {} : { zone: [parseName("berth.internal")] };
   if (token !== undefined) resolver.token = token;
   const stub = createStubResolver(
     {
       resolver: [resolver.url],
-      zone: [parseName("berth.internal")],
+      ...zone,
       resolveTimeoutMs: 5_000,
       ...tokenFile,
       ...settings,

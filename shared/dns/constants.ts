@@ -40,7 +40,12 @@ export type Rcode = (typeof Rcode)[keyof typeof Rcode];
 export const EdnsOption = { Padding: 12, ExtendedError: 15 } as const;
 
 /** Extended DNS Error codes: RFC 8914 §4. */
-export const ExtendedError = { StaleAnswer: 3, NotAuthoritative: 20, NoReachableAuthority: 22, InvalidData: 24 } as const;
+export const ExtendedError = {
+  StaleAnswer: 3,
+  NotAuthoritative: 20,
+  NoReachableAuthority: 22,
+  InvalidData: 24,
+} as const;
 
 /** The name IANA gives `rcode`, or RCODEn: an unknown code must never pass for NOERROR. */
 export function rcodeName(rcode: number): string {

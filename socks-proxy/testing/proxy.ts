@@ -61,6 +61,8 @@ function bedConfig(resolverUrl: string): ProxyConfig {
     ...readConfig(proxyOptions, { listen: "127.0.0.1:0", zone: "berth.internal", page: "off" }, {}),
     resolver: [resolverUrl],
     idleTimeout: 60,
+    // A refusal is to come at once; the tests of the patience ask for it.
+    restartPatience: 0,
     drainTimeout: 0,
   };
 }

@@ -12,6 +12,8 @@ import {
 import { type MessageStart, readMessageStart } from "../../shared/dns/question.ts";
 import { BerthError } from "../../shared/errors.ts";
 import type { Name } from "../../shared/name.ts";
+import { probeName } from "../../shared/reserved.ts";
+import { leadsToUs } from "./rebinding.ts";
 import type { Found } from "./served-names.ts";
 import {
   addressAnswer,
@@ -37,6 +39,8 @@ export type Answerer = (message: Uint8Array, transport: Transport) => Promise<Ui
 
 export interface AnswererPorts {
   stub: Pick<StubResolver, "zoneOf" | "ask">;
+  /** The zone of a name that is in none so far, when the zones are only just being asked for. Soon: the name may be anybody's. */
+  zoneSoon: (name: string) => Promise<Name | undefined>;
   /** The addresses of a service name, its ports open. */
   find: (name: Name) => Promise<Found>;
   /** The name an address of ours belongs to; `isOurs` for all that lie in our ranges. */
@@ -44,14 +48,18 @@ export interface AnswererPorts {
   isOurs: (address: Address) => boolean;
   /** Asks the system's servers. Undefined when none of them answers. */
   forward: (message: Uint8Array, transport: Transport) => Promise<Uint8Array | undefined>;
+  /** A name outside the zones was answered with an address of ours, and refused. */
+  onRebinding: (name: string) => void;
   resolveMs: number;
+  /** Where it answers: what the name for probes leads to. */
+  ownAddress?: Address | undefined;
 }
 
 export function createAnswerer(ports: AnswererPorts): Answerer {
   return async function answer(message, transport) {
     const start = startOf(message);
     if (start === undefined) return encodeFormErr(message);
-    const plan = planFor(start, (name) => ports.stub.zoneOf(name), ports.isOurs);
+    const plan = await planSoon(start, ports);
     if (plan.kind === "drop") return undefined;
     if (plan.kind === "refuse") return encodeRefusal(start, plan.rcode);
     const query = queryOf(message);
@@ -62,15 +70,25 @@ export function createAnswerer(ports: AnswererPorts): Answerer {
   };
 }
 
+async function planSoon(start: MessageStart, { stub, zoneSoon, isOurs }: AnswererPorts): Promise<Plan> {
+  const plan = planFor(start, (name) => stub.zoneOf(name), isOurs);
+  if (plan.kind !== "forward") return plan;
+  const zone = await zoneSoon(start.question?.name ?? ".");
+  return zone === undefined ? plan : planFor(start, () => zone, isOurs);
+}
+
 async function forwarded(
   message: Uint8Array,
   transport: Transport,
   start: MessageStart,
   limit: number,
-  { forward }: AnswererPorts,
+  { forward, isOurs, onRebinding }: AnswererPorts,
 ): Promise<Uint8Array> {
   const answer = await forward(message, transport);
-  return answer === undefined ? encodeRefusal(start, Rcode.ServFail) : fitForwarded(answer, start, limit);
+  if (answer === undefined) return encodeRefusal(start, Rcode.ServFail);
+  if (!leadsToUs(answer, isOurs)) return fitForwarded(answer, start, limit);
+  onRebinding(start.question?.name ?? ".");
+  return encodeRefusal(start, Rcode.Refused);
 }
 
 async function partsFor(
@@ -88,6 +106,9 @@ async function partsFor(
     case "absent":
       return negativeAnswer(Rcode.NXDomain, await soaOf(plan.zone, ports));
     case "zone-data":
+      // Nobody else answers it, so whoever hears this has been led here.
+      if (plan.name === probeName(plan.zone))
+        return addressAnswer(plan.name, plan.type, [ports.ownAddress], []);
       return zoneData(plan, ports);
     case "service":
       return isAboutAddresses(plan.type) ? serviceAddresses(plan, ports) : zoneData(plan, ports);

@@ -2,10 +2,14 @@ import type { Socket } from "node:net";
 
 import { MessageFrames, withLength } from "./tcp-frames.ts";
 
-/** Queries of one connection that wait for their answers; more are not read until some have them (RFC 7766 §6.2.1). */
-const mostWaiting = 64;
-/** Without a whole message either way: it counts neither single octets nor an answer that is not taken. */
-const idleMs = 15_000;
+export interface DnsConnectionLimits {
+  /** Queries of one connection that wait for their answers; more are not read until some have them (RFC 7766 §6.2.1). */
+  mostWaiting: number;
+  /** Milliseconds without a whole message either way: it counts neither single octets nor an answer that is not taken. */
+  idleMs: number;
+}
+
+const standardLimits: DnsConnectionLimits = { mostWaiting: 64, idleMs: 15_000 };
 /** Octets of answers a slow reader may leave lying. */
 const mostUnsent = 256 * 1024;
 
@@ -13,15 +17,21 @@ const mostUnsent = 256 * 1024;
 export class DnsConnection {
   readonly #socket: Socket;
   readonly #answer: (message: Uint8Array) => Promise<Uint8Array | undefined>;
+  readonly #limits: DnsConnectionLimits;
   readonly #frames = new MessageFrames();
   #waiting = 0;
   #hasEnded = false;
   #idle: NodeJS.Timeout | undefined;
 
   /** The socket must allow half-close: a client may end its direction behind its last query. */
-  constructor(socket: Socket, answer: (message: Uint8Array) => Promise<Uint8Array | undefined>) {
+  constructor(
+    socket: Socket,
+    answer: (message: Uint8Array) => Promise<Uint8Array | undefined>,
+    limits = standardLimits,
+  ) {
     this.#socket = socket;
     this.#answer = answer;
+    this.#limits = limits;
     this.#restIdle();
     // The close event follows.
     socket.on("error", () => {});
@@ -52,7 +62,7 @@ export class DnsConnection {
   }
 
   #hasRoom(): boolean {
-    return this.#waiting < mostWaiting && this.#socket.writableLength < mostUnsent;
+    return this.#waiting < this.#limits.mostWaiting && this.#socket.writableLength < mostUnsent;
   }
 
   async #serve(message: Uint8Array): Promise<void> {
@@ -78,6 +88,6 @@ export class DnsConnection {
     this.#idle = setTimeout(() => {
       if (this.#waiting > 0) this.#restIdle();
       else this.destroy();
-    }, idleMs);
+    }, this.#limits.idleMs);
   }
 }

@@ -1,14 +1,17 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 
 import { type Address, isLoopback, parseAddress } from "../../shared/address.ts";
 import { hostPartOf, type Ipv6Prefix, ipv6At } from "./range.ts";
 
-/** IPv6 loopback is one address: more need a route that says the prefix is this machine's, which somebody may add or take away. */
+/**
+ * IPv6 loopback is one address. More need a route that says the prefix is this machine's, and the permission to bind what no interface has
+ * (net.ipv6.ip_nonlocal_bind, ip(7)): both may come and go.
+ */
 export interface Ipv6Range {
   readonly prefix: Ipv6Prefix | undefined;
-  /** Whether its addresses could be bound when it was last tried. */
+  /** Whether its addresses could be listened at and connected to when it was last tried. */
   isUsable: boolean;
   /** Tries again. Says whether it was any different before. */
   probe(): Promise<boolean>;
@@ -20,7 +23,7 @@ export async function openIpv6Range(prefix: Ipv6Prefix | undefined): Promise<Ipv
     isUsable: false,
     async probe() {
       const before = range.isUsable;
-      range.isUsable = prefix !== undefined && (await canBind(ipv6At(prefix, 1)));
+      range.isUsable = prefix !== undefined && (await isReachable(ipv6At(prefix, 1)));
       return range.isUsable !== before;
     },
   };
@@ -28,6 +31,8 @@ export async function openIpv6Range(prefix: Ipv6Prefix | undefined): Promise<Ipv
   return range;
 }
 
+/** A connection to oneself takes less than a millisecond. */
+const probeTimeoutMs = 2_000;
 /** How long what the system said of its own addresses is good for. */
 const knownMs = 5_000;
 
@@ -59,15 +64,24 @@ export function createLocalCheck(range: Ipv6Range, size: number): (address: stri
   };
 }
 
-async function canBind(host: Address): Promise<boolean> {
-  const server = createServer();
+/** Without the route, an address can be bound that no connection reaches, and that may even leave this machine. */
+async function isReachable(host: Address): Promise<boolean> {
+  const server = createServer((socket) => socket.destroy());
+  const signal = AbortSignal.timeout(probeTimeoutMs);
   try {
     const listening = once(server, "listening");
     server.listen({ host, port: 0, exclusive: true });
     await listening;
-    server.close();
+    const client = connect({ host, port: (server.address() as AddressInfo).port });
+    try {
+      await Promise.all([once(client, "connect", { signal }), once(server, "connection", { signal })]);
+    } finally {
+      client.destroy();
+    }
     return true;
   } catch {
     return false;
+  } finally {
+    server.close();
   }
 }

@@ -50,7 +50,7 @@ export function portProblem(
       return {
         what,
         fault: `${at.protocol} ${where}: the address is not one of this machine's`,
-        mend: `give it to the loopback interface: "ip route add local ${at.address} dev lo"`,
+        mend: `let it be: "ip route add local ${at.address} dev lo" and, for IPv6, "sysctl -w net.ipv6.ip_nonlocal_bind=1"`,
       };
     default:
       return { what, fault: `${at.protocol} ${where}: ${errno}`, mend: "see what the system's log says" };

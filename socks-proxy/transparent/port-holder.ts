@@ -15,6 +15,27 @@ interface Held {
   inode: string;
 }
 
+/** How long an answer is good for: looking through all processes for every name that wants the same port would take seconds. */
+const knownMs = 10_000;
+
+type Find = typeof findPortHolder;
+
+/** `find`, asked once in a while for each port that some program holds at every address. */
+export function rememberHolders(find: Find, now: () => number): Find {
+  const known = new Map<string, { found: ReturnType<Find>; at: number }>();
+  return async function findRemembered(protocol, address, port) {
+    const key = `${protocol} ${port}`;
+    const last = known.get(key);
+    if (last !== undefined && now() - last.at < knownMs) {
+      const holder = await last.found;
+      if (holder !== undefined && isUnspecified(holder.address as Address)) return holder;
+    }
+    const found = find(protocol, address, port);
+    known.set(key, { found, at: now() });
+    return found;
+  };
+}
+
 /** Who keeps `address`:`port` from being bound: a socket there, or at every address. Undefined when /proc does not say. */
 export async function findPortHolder(
   protocol: Protocol,

@@ -4,7 +4,7 @@ import { displayName, type Name } from "../../shared/name.ts";
 import { createLineLimit } from "../line-limit.ts";
 import type { Listener, PortAt, PortOpener } from "./open-ports.ts";
 import { type Problem, portProblem, problemText, servicePortText } from "./port-fault.ts";
-import { findPortHolder } from "./port-holder.ts";
+import { findPortHolder, rememberHolders } from "./port-holder.ts";
 import type { TcpClients } from "./tcp-clients.ts";
 import { openTcpPort, type TcpPortPorts } from "./tcp-port.ts";
 import { openUdpPort, type UdpService } from "./udp-port.ts";
@@ -29,6 +29,7 @@ export function createPortOpener(ports: PortOpenerPorts): PortOpener {
   const { log } = ports;
   const admit = createLineLimit(mostLines, ports.now, minuteMs);
   const told = new Set<string>();
+  const find = rememberHolders(findPortHolder, ports.now);
 
   function tell(name: Name, at: PortAt, problem: Problem | undefined): void {
     const key = `${name} ${at.protocol} ${at.address} ${at.port}`;
@@ -49,7 +50,7 @@ export function createPortOpener(ports: PortOpenerPorts): PortOpener {
       tell(name, at, undefined);
       return { listener };
     } catch (fault) {
-      const problem = await problemOf(servicePortText(name, at.protocol, at.port), at, fault);
+      const problem = await problemOf(servicePortText(name, at.protocol, at.port), at, fault, find);
       tell(name, at, problem);
       return { problem };
     }
@@ -57,9 +58,14 @@ export function createPortOpener(ports: PortOpenerPorts): PortOpener {
 }
 
 /** Why nothing can listen there. */
-export async function problemOf(what: string, at: PortAt, fault: unknown): Promise<Problem> {
+export async function problemOf(
+  what: string,
+  at: PortAt,
+  fault: unknown,
+  find = findPortHolder,
+): Promise<Problem> {
   const code = fault instanceof Error && "code" in fault ? String(fault.code) : String(fault);
-  const holder = code === "EADDRINUSE" ? await findPortHolder(at.protocol, at.address, at.port) : undefined;
+  const holder = code === "EADDRINUSE" ? await find(at.protocol, at.address, at.port) : undefined;
   return portProblem(what, at, code, { program: process.execPath, holder });
 }
 

@@ -23,6 +23,8 @@ export interface ServedNamesOptions {
   patienceMs: number;
   /** Listeners of all names together. */
   mostPorts: number;
+  /** A fault of this program's own, which must end neither it nor the other names. */
+  onFault: (fault: unknown) => void;
 }
 
 /** Where names get their addresses. */
@@ -81,7 +83,12 @@ export class ServedNames {
   refresh(name: Name): Promise<Found> {
     const looking = this.#looking.get(name);
     if (looking !== undefined) return looking;
-    const found = this.#look(name).finally(() => this.#looking.delete(name));
+    const found = this.#look(name)
+      .catch((fault: unknown): Found => {
+        this.#options.onFault(fault);
+        return { kind: "failed", failure: { kind: "no-answer", reason: "a fault of the proxy's own" } };
+      })
+      .finally(() => this.#looking.delete(name));
     this.#looking.set(name, found);
     return found;
   }
@@ -163,21 +170,20 @@ export class ServedNames {
   #withoutPorts(name: Name, found: Extract<NamePorts, { kind: "none" }>): Found {
     const served = this.#served.get(name);
     if (served === undefined) return found;
-    const { clock, patienceMs } = this.#options;
-    const now = clock.now();
-    served.goneAt ??= now - served.seenAt <= recentMs ? now : Number.NEGATIVE_INFINITY;
-    const left = served.goneAt + patienceMs - now;
-    if (left > 0 && served.ports.openCount > 0) {
-      clock.after(left, () => this.#closeIfGone(served));
-      return { kind: "served", ...served.addresses };
+    const now = this.#options.clock.now();
+    if (served.goneAt === undefined) {
+      served.goneAt = now - served.seenAt <= recentMs ? now : Number.NEGATIVE_INFINITY;
+      this.#closeWhenGone(served);
     }
-    served.ports.closeAll();
-    return found;
+    return served.ports.openCount > 0 ? { kind: "served", ...served.addresses } : found;
   }
 
-  #closeIfGone(served: Served): void {
+  #closeWhenGone(served: Served): void {
     if (served.goneAt === undefined || this.#served.get(served.name) !== served) return;
-    if (served.goneAt + this.#options.patienceMs <= this.#options.clock.now()) served.ports.closeAll();
+    const { clock, patienceMs } = this.#options;
+    const left = served.goneAt + patienceMs - clock.now();
+    if (left > 0) clock.after(left, () => this.#closeWhenGone(served));
+    else served.ports.closeAll();
   }
 
   #makeRoom(missing: number, except: Served): void {

@@ -3,8 +3,16 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 
+import type { Address } from "../../shared/address.ts";
 import { Rcode, RRType } from "../../shared/dns/constants.ts";
-import { decodeResponse, encodeQuery, type Response } from "../../shared/dns/message.ts";
+import { addressRdata } from "../../shared/dns/endpoints.ts";
+import {
+  decodeQuery,
+  decodeResponse,
+  encodeQuery,
+  encodeResponse,
+  type Response,
+} from "../../shared/dns/message.ts";
 import { parseName } from "../../shared/name.ts";
 import { until } from "../../test/testbed/wait.ts";
 import { ask, askAllByTcp, exchange, talk } from "./testing/ask.ts";
@@ -189,6 +197,25 @@ describe("DNS over UDP and TCP", () => {
     const garbled = Uint8Array.from([0x12, 0x34, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0, 200, 1]);
     expect([...(await exchange(running.dns, garbled)).subarray(0, 4)]).toEqual([0x12, 0x34, 0x81, 0x81]);
     expect((await ask(running.dns, web, RRType.A)).rcode).toBe(Rcode.NoError);
+  });
+
+  test("refuses an outside name that leads to an address of ours", async () => {
+    const server = createSocket("udp4");
+    server.on("message", (message, from) => {
+      const answer = addressRdata("127.64.0.9" as Address);
+      const records = [{ name: parseName("evil.example"), ttl: 60, rdata: answer }];
+      const parts = { rcode: 0, authoritative: false, answer: records, authority: [], additional: [] };
+      server.send(encodeResponse(decodeQuery(message), parts), from.port, from.address);
+    });
+    server.bind(0, "127.0.0.1");
+    await once(server, "listening");
+    ends.push(() => void server.close());
+    const upstreamDns = [{ host: "127.0.0.1", port: server.address().port }];
+    const ours = await start({ upstreamDns, transparentRange: "127.64.0.0/10" });
+    expect((await ask(ours.dns, "evil.example", RRType.A)).rcode).toBe(Rcode.Refused);
+    expect(ours.lines.some((line) => line.includes("evil.example. was refused"))).toBe(true);
+    const others = await start({ upstreamDns, transparentRange: "127.100.0.0/16" });
+    expect(addressIn(await ask(others.dns, "evil.example", RRType.A))).toBe("127.64.0.9");
   });
 
   test("answers SERVFAIL while the resolver cannot be reached", async () => {

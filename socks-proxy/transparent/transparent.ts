@@ -1,6 +1,6 @@
 import { type Address, formatEndpoint, parseAddress } from "../../shared/address.ts";
 import type { ListenAddress } from "../../shared/config.ts";
-import { BerthError } from "../../shared/errors.ts";
+import { BerthError, describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Name } from "../../shared/name.ts";
 import type { ProxyConfig } from "../config.ts";
@@ -59,6 +59,8 @@ export interface TransparentStatus {
   problems: readonly Problem[];
 }
 
+/** How long after the start a name may wait for the resolver to say which zones it has. */
+const zonesMs = 2_000;
 /** How often it is tried whether IPv6 addresses can be bound. */
 const probeMs = 30_000;
 /** A quarter of what the process may open is for listeners, so that connections always find some. */
@@ -135,6 +137,10 @@ function serveNames(
     resolveMs: times.resolve,
     patienceMs: restartPatience * 1000,
     mostPorts: Math.min(mostListeners, Math.floor(filesAllowed() * listenerShare)),
+    onFault: (fault) =>
+      log.error(
+        `the ports of a name stay as they are, by a fault of the proxy's own: ${describeFault(fault)}`,
+      ),
   });
   return { served, tcp, sessions };
 }
@@ -147,18 +153,28 @@ interface AnsweringDns {
 
 async function answerDns(
   config: TransparentConfig,
-  { stub, times, log }: TransparentContext,
+  { stub, times, log, lineLimits }: TransparentContext,
   { addresses, find, clock }: { addresses: KeptAddresses; find: AnswererPorts["find"]; clock: Clock },
 ): Promise<AnsweringDns> {
   const upstreams = watchUpstreams(config, { log, now: clock.now });
   const forwarder = createForwarder(() => upstreams.current().filter(isNotThisOne), clock.now);
+  // One timer for all questions: from then on no question waits for the zones to become known.
+  const waitedEnough = new Promise<undefined>((resolve) => clock.after(zonesMs, () => resolve(undefined)));
   const answerer = createAnswerer({
     stub,
+    zoneSoon: (name) => Promise.race([stub.zoneOnceKnown(name), waitedEnough]),
     find,
     nameAt: addresses.nameAt,
     isOurs: addresses.isOurs,
     forward: (message, transport) => forwarder.forward(message, transport),
+    onRebinding(name) {
+      const line = lineLimits.refused(
+        `${name} was refused: the DNS server outside leads it to an address of ours`,
+      );
+      if (line !== undefined) log.warn(line);
+    },
     resolveMs: times.resolve,
+    ownAddress: parseAddress(config.dnsListen.host),
   });
   const dns = await openDns(config.dnsListen, () => openDnsStub(config.dnsListen, answerer, log));
 
@@ -245,7 +261,8 @@ function systemClock(): Clock {
   return {
     now: () => performance.now(),
     after(ms, run) {
-      const timer = setTimeout(run, ms);
+      // What keeps the process alive is that it listens.
+      const timer = setTimeout(run, ms).unref();
       return () => clearTimeout(timer);
     },
   };

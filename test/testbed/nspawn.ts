@@ -42,8 +42,8 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
   try {
     settle(tree.path);
     options.prepare?.(tree.path);
-    const booted = startProcess(nspawnArgv(tree.path, options), { name: "systemd-nspawn" });
-    const machine = new Machine(tree, booted);
+    const argv = nspawnArgv(tree.path, options);
+    const machine = new Machine(tree, () => startProcess(argv, { name: "systemd-nspawn" }));
     await machine.untilUp();
     return machine;
   } catch (error) {
@@ -57,12 +57,14 @@ export class Machine {
   /** Where its files are, seen from here. */
   readonly root: string;
   readonly #tree: TemporaryDir;
-  readonly #nspawn: StartedProcess;
+  readonly #boot: () => StartedProcess;
+  #nspawn: StartedProcess;
 
-  constructor(tree: TemporaryDir, nspawn: StartedProcess) {
+  constructor(tree: TemporaryDir, boot: () => StartedProcess) {
     this.root = tree.path;
     this.#tree = tree;
-    this.#nspawn = nspawn;
+    this.#boot = boot;
+    this.#nspawn = boot();
   }
 
   /** Runs a command in it as root, with nothing of our own environment. */
@@ -114,19 +116,27 @@ export class Machine {
     );
   }
 
+  /** Shuts it down, and returns when all its units are up again. What `meanwhile` does is done while it is off. */
+  async reboot(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+    await this.#powerOff();
+    await meanwhile();
+    this.#nspawn = this.#boot();
+    await this.untilUp();
+  }
+
   /** Shuts it down and removes its files. */
   async stop(): Promise<void> {
-    if (this.#nspawn.isRunning) {
-      await this.run("systemctl", "poweroff").catch(() => undefined);
-      await Promise.race([
-        this.#nspawn.exited,
-        new Promise((resolve) => setTimeout(resolve, 20_000).unref()),
-      ]);
-      if (this.#nspawn.isRunning) this.#nspawn.killGroup();
-      await this.#nspawn.exited;
-    }
+    await this.#powerOff();
     this.#tree.remove();
     removeEmptyCgroups();
+  }
+
+  async #powerOff(): Promise<void> {
+    if (!this.#nspawn.isRunning) return;
+    await this.run("systemctl", "poweroff").catch(() => undefined);
+    await Promise.race([this.#nspawn.exited, new Promise((resolve) => setTimeout(resolve, 20_000).unref())]);
+    if (this.#nspawn.isRunning) this.#nspawn.killGroup();
+    await this.#nspawn.exited;
   }
 
   /** Its first process, as this machine counts: nspawn's only child. */

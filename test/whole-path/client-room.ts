@@ -15,6 +15,7 @@ import {
 import { startSshd } from "../testbed/sshd.ts";
 import { stopAll } from "../testbed/started-process.ts";
 import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
+import { until } from "../testbed/wait.ts";
 import { berth, Part } from "./parts.ts";
 import { startNodeResolver } from "./resolver-part.ts";
 
@@ -82,6 +83,15 @@ export async function createClientRoom(): Promise<ClientRoom> {
   }
 }
 
+/** Port 80 stands in for the only TCP port there is. */
+const namedPorts = {
+  "web.shop": [80],
+  "db.shop": [5432, 80],
+  "cache.shop": [6379, 80],
+  "git.lab": [80, 22, 9418],
+  "echo.lab": [7],
+};
+
 /** Returns what an SSH client needs. */
 async function startServers(netns: string, dir: string): Promise<{ bin: string }> {
   const files = join(dir, "files");
@@ -137,7 +147,7 @@ async function startBerth(netns: string, dir: string): Promise<Part> {
   ];
   const agentFlags = ["--token-file", agentTokenFile, "--state-dir", join(dir, "agent"), "--status", "off"];
   const agent = Part.start({
-    ...{ name: "agent", netns, ready: /pushed 7 bindings/ },
+    ...{ name: "agent", netns, ready: /watches no engine/ },
     argv: berth("agent", ...resolver, ...services, ...agentFlags),
   });
   const outside = await startOutsideDns({ netns, address: "127.0.0.1" }, outsideName);
@@ -151,5 +161,18 @@ async function startBerth(netns: string, dir: string): Promise<Part> {
     argv: berth("proxy", ...flags),
   });
   await agent;
+  await untilNamed(netns, { url, caFile });
   return proxy;
+}
+
+/** The agent checks what it declares, one port after the other. */
+async function untilNamed(netns: string, { url, caFile }: { url: string; caFile: string }): Promise<void> {
+  for (const [name, ports] of Object.entries(namedPorts)) {
+    const argv = ["curl", "-sSf", "--cacert", caFile, `${url}/v1/names/${name}.berth.internal`];
+    await until(
+      `${name} to have its ports`,
+      async () => JSON.parse(await mustRun(argv, { netns })).ports.length === ports.length,
+      { timeoutMs: 30_000 },
+    );
+  }
 }

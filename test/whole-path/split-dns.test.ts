@@ -1,98 +1,41 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { buildDeb } from "../../packaging/deb.ts";
-import { createNetns, type Netns, randomSuffix } from "../testbed/netns.ts";
-import { bootMachine, type Machine, whyNoMachines } from "../testbed/nspawn.ts";
+import type { Netns } from "../testbed/netns.ts";
+import { type Machine, whyNoMachines } from "../testbed/nspawn.ts";
 import { mustRun } from "../testbed/process.ts";
 import { type StartedProcess, stopAll } from "../testbed/started-process.ts";
 import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts";
 import { until } from "../testbed/wait.ts";
 import { startStandIn } from "./dns-stand-in.ts";
+import { bootInstalled, createCable, machineKinds, outside } from "./name-machines.ts";
 
-const packages = ["systemd-resolved", "network-manager", "dnsmasq-base"];
-const [network, inside, outside] = ["10.98.0.0/24", "10.98.0.2", "10.98.0.1"];
 /** What each server answers, so that an address tells who was asked. */
 const [byListener, byNetwork, foreign] = ["127.64.0.9", "192.0.2.66", "192.0.2.7"];
 const inZone = "web.shop.berth.internal";
 const elsewhere = "www.outside.example";
 
-type Put = (path: string, text: string, mode?: number) => void;
-
-interface Kind {
-  name: string;
-  /** As `berth dns install` says it. */
-  title: string;
-  /** Its name resolution begins anew. */
-  restart: string[];
-  /** Whether names outside the zone pass the proxy too. */
-  asksForAll: boolean;
-  prepare(put: Put, root: string): void;
-}
-
-const kinds: Kind[] = [
-  {
-    name: "systemd-resolved, its network by systemd-networkd",
-    title: "systemd-resolved",
-    restart: ["systemctl", "restart", "systemd-resolved.service"],
-    asksForAll: false,
-    prepare(put, root) {
-      mask(root, "NetworkManager.service");
-      enable(root, "systemd-networkd.service");
-      const lines = ["[Match]", "Name=eth0", "[Network]", `Address=${inside}/24`, `DNS=${outside}`];
-      put("etc/systemd/network/eth0.network", `${lines.join("\n")}\n`);
-    },
-  },
-  {
-    name: "systemd-resolved, its network by NetworkManager",
-    title: "systemd-resolved",
-    restart: ["systemctl", "restart", "NetworkManager.service"],
-    asksForAll: false,
-    prepare(put) {
-      putConnection(put);
-    },
-  },
-  {
-    name: "NetworkManager's dnsmasq",
-    title: "NetworkManager with its dnsmasq",
-    restart: ["systemctl", "restart", "NetworkManager.service"],
-    asksForAll: false,
-    prepare(put, root) {
-      mask(root, "systemd-resolved.service");
-      // As where the package of systemd-resolved, and its resolvconf with it, is not installed.
-      rmSync(join(root, "etc/resolv.conf"), { force: true });
-      put("etc/NetworkManager/conf.d/dns.conf", "[main]\ndns=dnsmasq\nrc-manager=file\n");
-      putConnection(put);
-    },
-  },
-  {
-    name: "a resolv.conf that nobody writes",
-    title: "a plain /etc/resolv.conf",
-    restart: ["true"],
-    asksForAll: true,
-    prepare(put, root) {
-      for (const unit of ["systemd-resolved.service", "NetworkManager.service"]) mask(root, unit);
-      rmSync(join(root, "etc/resolv.conf"), { force: true });
-      put("etc/resolv.conf", `# ours\nsearch outside.example\nnameserver ${outside}\noptions ndots:2\n`);
-    },
-  },
-];
+let built: TemporaryDir;
+beforeAll(async () => {
+  if (whyNoMachines()) return;
+  built = makeTemporaryDir("berth-d-");
+  await buildDeb({ version: "0.1.0", outDir: built.path, compression: "none" });
+});
+afterAll(() => built?.remove());
 
 /**
  * A Debian of each kind that resolves names its own way, the package installed. The proxy's DNS listener is stood in for, so that every
  * question it gets is seen; the tests are one machine's life, in its order.
  */
-describe.skipIf(whyNoMachines()).each(kinds)("names of the zone on a machine with $name", (kind) => {
-  let dir: TemporaryDir;
+describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a machine with $name", (kind) => {
   let spaces: Netns[];
   let machine: Machine;
   let listener: StartedProcess;
   let before: string;
 
   beforeAll(async () => {
-    dir = makeTemporaryDir("berth-d-");
-    await buildDeb({ version: "0.1.0", outDir: join(dir.path, "packages"), compression: "none" });
     spaces = await createCable();
     const [own, other] = spaces.map(({ name }) => name) as [string, string];
     await startStandIn(other, {
@@ -100,14 +43,7 @@ describe.skipIf(whyNoMachines()).each(kinds)("names of the zone on a machine wit
       port: 53,
       answers: { "outside.example": foreign, "berth.internal": byNetwork },
     });
-    machine = await bootMachine({
-      netns: own,
-      packages,
-      ownsNetwork: true,
-      binds: { "/mnt/packages": join(dir.path, "packages") },
-      prepare: (root) => kind.prepare(putterIn(root), root),
-    });
-    await machine.must("sh", "-c", "dpkg --install /mnt/packages/berth_*.deb");
+    machine = await bootInstalled(own, kind, built.path);
     await until("the network's DNS server", async () => (await addressOf(elsewhere)) === foreign);
     before = await settings();
     // The first time it fetches a Debian.
@@ -116,7 +52,6 @@ describe.skipIf(whyNoMachines()).each(kinds)("names of the zone on a machine wit
     await stopAll();
     await machine?.stop();
     for (const space of spaces ?? []) await space.remove();
-    dir?.remove();
   });
 
   it("are asked of the network before, and status says what to do", async () => {
@@ -139,6 +74,11 @@ describe.skipIf(whyNoMachines()).each(kinds)("names of the zone on a machine wit
     const said = await install();
     expect(said).toContain("what programs ask about berth.internal arrives there");
     await checkNames();
+    if (kind.title === "systemd-resolved") {
+      expect(await machine.must("resolvectl", "query", "--legend=no", inZone)).toMatch(
+        /127\.64\.0\.9 .*berth0/,
+      );
+    }
     expect((await machine.run("berth", "dns", "status")).code).toBe(0);
   });
 
@@ -236,16 +176,13 @@ describe.skipIf(whyNoMachines()).each(kinds)("names of the zone on a machine wit
     return lines.split("\n").sort().join("\n");
   }
 
-  async function reboot(): Promise<void> {
-    const began = await machine.must("systemctl", "show", "--property=UserspaceTimestampMonotonic");
-    await machine.run("systemctl", "reboot");
-    await until(
-      "another boot",
-      async () =>
-        (await machine.must("systemctl", "show", "--property=UserspaceTimestampMonotonic")) !== began,
-      { timeoutMs: 30_000 },
-    );
-    await machine.untilUp();
+  /** With the link gone, as on a machine whose network begins anew too. */
+  function reboot(): Promise<void> {
+    return machine.reboot(async () => {
+      const space = spaces[0]?.name ?? "";
+      const links = await mustRun(["ip", "-n", space, "-brief", "link"]);
+      if (/^berth0\b/m.test(links)) await mustRun(["ip", "-n", space, "link", "delete", "berth0"]);
+    });
   }
 
   /** As a power cut at one moment or another would leave it. */
@@ -257,50 +194,3 @@ describe.skipIf(whyNoMachines()).each(kinds)("names of the zone on a machine wit
     }
   }
 });
-
-/** A network namespace for a machine, and one for its network's DNS server. */
-async function createCable(): Promise<Netns[]> {
-  const suffix = randomSuffix();
-  const own = await createNetns(`berth-${suffix}-own`);
-  const other = await createNetns(`berth-${suffix}-net`);
-  const link = `ip link add eth0 netns ${own.name} type veth peer name eth0 netns ${other.name}`;
-  await mustRun(link.split(" "));
-  const length = network.split("/")[1];
-  for (const [name, address] of [
-    [own.name, inside],
-    [other.name, outside],
-  ] as const) {
-    await mustRun(["ip", "-n", name, "address", "add", `${address}/${length}`, "dev", "eth0"]);
-    await mustRun(["ip", "-n", name, "link", "set", "eth0", "up"]);
-  }
-  return [own, other];
-}
-
-function putterIn(root: string): Put {
-  return (path, text, mode = 0o644) => {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text, { mode });
-  };
-}
-
-function putConnection(put: Put): void {
-  const path = "etc/NetworkManager/system-connections/eth0.nmconnection";
-  const lines = [
-    ...["[connection]", "id=eth0", "type=ethernet", "interface-name=eth0"],
-    ...["[ipv4]", "method=manual", `address1=${inside}/24`, `dns=${outside};`, "[ipv6]", "method=link-local"],
-  ];
-  // NetworkManager reads none that others could.
-  put(path, `${lines.join("\n")}\n`, 0o600);
-}
-
-function mask(root: string, unit: string): void {
-  const path = join(root, "etc/systemd/system", unit);
-  rmSync(path, { force: true });
-  symlinkSync("/dev/null", path);
-}
-
-function enable(root: string, unit: string): void {
-  const path = join(root, "etc/systemd/system/multi-user.target.wants", unit);
-  rmSync(path, { force: true });
-  symlinkSync(join("/lib/systemd/system", unit), path);
-}

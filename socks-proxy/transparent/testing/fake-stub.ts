@@ -64,6 +64,10 @@ export class FakeStub implements StubResolver {
     return isInZone(name, testZone) ? testZone : undefined;
   }
 
+  async zoneOnceKnown(text: string): Promise<Name | undefined> {
+    return this.zoneOf(text);
+  }
+
   async resolve(destination: Destination, question: StubQuestion): Promise<Resolution> {
     return (
       this.resolveCached(destination, question.protocol) ?? { kind: "no-answer", reason: "nobody is there" }

@@ -1,0 +1,99 @@
+import { Agent, type ClientRequest, type ClientRequestArgs, request } from "node:http";
+import type { Socket } from "node:net";
+
+/** The part of a request's head that is for the server at the other end. */
+export interface UpstreamHead {
+  method: string;
+  path: string;
+  fields: string[];
+}
+
+/** Which connections serve the same: the destination as the client wrote it, in small letters. */
+export interface UpstreamKey {
+  host: string;
+  port: number;
+}
+
+/** Most servers close what is quiet for 5 s; a request must not meet that close half way. */
+const quietMs = 4_000;
+const keptPerDestination = 8;
+
+/**
+ * Connections to servers behind the proxy. They are kept for a few seconds after a request, for the next one to the same destination:
+ * a page's parts then need one connection, and not one each.
+ */
+export class HttpUpstreams {
+  readonly #idleMs: number;
+  readonly #kept = new HandedAgent({ keepAlive: true, maxFreeSockets: keptPerDestination, timeout: quietMs });
+  readonly #once = new HandedAgent({ keepAlive: false });
+
+  /** A request over which no byte comes or goes for `idleMs` milliseconds emits `timeout`. */
+  constructor(idleMs: number) {
+    this.#idleMs = idleMs;
+  }
+
+  /** Whether a connection that was kept could serve the next request. */
+  hasKept(key: UpstreamKey): boolean {
+    return this.#kept.freeSockets[this.#kept.getName(key)]?.some(({ destroyed }) => !destroyed) ?? false;
+  }
+
+  /** Over a connection that was kept. It may be gone by the time the server reads; the request then fails with `reusedSocket` set. */
+  requestKept(head: UpstreamHead, key: UpstreamKey): ClientRequest {
+    return request({ ...argumentsOf(head, key), timeout: this.#idleMs, agent: this.#kept });
+  }
+
+  /** Over `socket`, which is kept afterwards if `keep`. */
+  requestOver(socket: Socket, head: UpstreamHead, key: UpstreamKey, keep: boolean): ClientRequest {
+    // A kept connection that the server ends has to close as a whole.
+    socket.allowHalfOpen = false;
+    const agent = keep ? this.#kept : this.#once;
+    return agent.handing(socket, () => request({ ...argumentsOf(head, key), timeout: this.#idleMs, agent }));
+  }
+
+  close(): void {
+    this.#kept.destroy();
+    this.#once.destroy();
+  }
+}
+
+/** A request's settings that are ours whatever it asks for. */
+export function argumentsOf(
+  { method, path, fields }: UpstreamHead,
+  { host, port }: UpstreamKey,
+): ClientRequestArgs {
+  return {
+    method,
+    path,
+    headers: fields,
+    host,
+    port,
+    setHost: false,
+    insecureHTTPParser: false,
+    maxHeaderSize: 65_536,
+  };
+}
+
+/** Takes a connection that is there already, instead of making one. */
+class HandedAgent extends Agent {
+  #handed: Socket | undefined;
+
+  /** `make` asks for a connection within the call; when one that was kept is taken instead, `socket` is not needed and is closed. */
+  handing(socket: Socket, make: () => ClientRequest): ClientRequest {
+    this.#handed = socket;
+    try {
+      return make();
+    } finally {
+      this.#handed?.destroy();
+      this.#handed = undefined;
+    }
+  }
+
+  override createConnection(): Socket {
+    const socket = this.#handed;
+    // A kept one that was there a moment ago: the request fails as one over a kept connection does.
+    if (socket === undefined)
+      throw Object.assign(new Error("no connection was handed over"), { code: "ECONNRESET" });
+    this.#handed = undefined;
+    return socket;
+  }
+}

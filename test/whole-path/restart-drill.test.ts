@@ -1,0 +1,175 @@
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Engine } from "../testbed/engine.ts";
+import { createHosts, type Hosts } from "../testbed/hosts.ts";
+import { startProcess } from "../testbed/process.ts";
+import { stopAll } from "../testbed/started-process.ts";
+import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
+import { until } from "../testbed/wait.ts";
+import { type DohAsker, startDohAsker } from "./doh-asker.ts";
+import { composeLabels } from "./pages.ts";
+import { berth, Part } from "./parts.ts";
+import { type ResolverPart, startNodeResolver } from "./resolver-part.ts";
+import { areNear, longWaits, type Span, type Storm, type StormReport, startStorm } from "./storm.ts";
+import { startAgent } from "./world.ts";
+
+const restarts = 8;
+const perSecond = 200;
+const controlPort = 8000;
+
+/** Two proxies under the same storm: one hears of changes, as those who have a token do, the other has to ask again. */
+const proxies = { "with the change feed": 1080, "without a token": 1082 } as const;
+type Way = keyof typeof proxies;
+const ways = Object.keys(proxies) as Way[];
+
+/** This process's own Node, with the libraries it needs, in a container of the sample image. */
+const volumes = {
+  "/node": realpathSync(process.execPath),
+  "/server.cjs": join(import.meta.dirname, "graceful-server.cjs"),
+  "/lib": "/usr/lib",
+  "/lib64": "/usr/lib64",
+};
+
+describe("a storm of new connections while containers are restarted, each time on another port", () => {
+  const dir = makeTemporaryDir("berth-d-");
+  let machines: Hosts;
+  let engine: Engine;
+  let doh: DohAsker;
+  const crashes: Span[] = [];
+
+  beforeAll(async () => {
+    machines = await createHosts(1);
+    const { client, hosts } = machines;
+    const host = hosts[0] ?? expect.fail("no host");
+    ({ engine } = host);
+    const place = { dir: join(dir.path, "resolver"), client, flags: ["--lookup-tokens", "off"] };
+    const resolver = await startNodeResolver(place);
+    doh = await startDohAsker({ netns: client.netns, resolver });
+    const agent = { netns: host.netns, socket: engine.socketPath, dir: join(dir.path, "agent"), resolver };
+    await Promise.all([
+      startAgent(agent),
+      startProxy("with the change feed", resolver, ["--token-file", resolver.readerTokenFile]),
+      startProxy("without a token", resolver),
+    ]);
+    const root = join(dir.path, "control");
+    mkdirSync(root);
+    writeFileSync(join(root, "index.html"), "always there");
+    const control = ["busybox", "httpd", "-f", "-p", `${controlPort}`, "-h", root];
+    startProcess(control, { netns: host.netns, name: "control" });
+  });
+  afterAll(async () => {
+    await stopAll();
+    await machines?.close();
+    dir.remove();
+  });
+
+  function startProxy(way: Way, { url, caFile }: ResolverPart, token: string[] = []): Promise<Part> {
+    const listen = ["--listen", `127.0.0.1:${proxies[way]}`, "--page", "off", "--outside", "deny"];
+    const state = ["--state-dir", join(dir.path, `proxy-${proxies[way]}`)];
+    const flags = [...listen, ...state, "--resolver", url, "--ca", caFile, ...token];
+    const argv = berth("proxy", ...flags);
+    return Part.start({ name: `proxy ${way}`, argv, netns: machines.client.netns, ready: /SOCKS5 at/ });
+  }
+
+  function run(name: string, labels: Record<string, string> = {}): Promise<unknown> {
+    const flags = Object.entries(volumes)
+      .filter(([, ours]) => existsSync(ours))
+      .flatMap(([inside, ours]) => ["--volume", `${ours}:${inside}:ro`]);
+    const command = ["/node", "/server.cjs"];
+    return engine.runContainer({ name, publish: ["80"], labels, env: { BERTH_PAGE: name }, flags, command });
+  }
+
+  /** Restarts `names` in turn while both proxies are stormed at `host`; each time not before pages come again. */
+  async function drill(host: string, names: string[]): Promise<{ way: Way; report: StormReport }[]> {
+    const control = { host: machines.hosts[0]?.address ?? "", port: controlPort };
+    const storms = ways.map((way) => {
+      const settings = { proxyPort: proxies[way], name: `${host}.berth.internal`, perSecond, control };
+      return startStorm(machines.client.netns, settings);
+    });
+    await settled(storms);
+    for (let turn = 0; turn < restarts; turn++) {
+      const name = names[turn % names.length] ?? "";
+      const before = await portOf(name);
+      // Every other pair of restarts is a crash.
+      await (turn % 4 < 2 ? restart(name) : crash(name));
+      expect(await portOf(name)).not.toBe(before);
+      await until("all its endpoints", async () => (await endpointsOf(host)) === names.length);
+      await settled(storms);
+    }
+    const reports = await Promise.all(storms.map((storm) => storm.stop()));
+    for (const r of reports)
+      console.log(
+        "XXX",
+        r.connections,
+        r.pages,
+        r.cut.length,
+        r.failed.length,
+        JSON.stringify(r.waits.slice(0, 12).map((w) => [Math.round(w.at), Math.round(w.ms)])),
+        JSON.stringify(r.controls.slice(0, 5)),
+      );
+    return reports.map((report, index) => ({ way: ways[index] ?? expect.fail(), report }));
+  }
+
+  async function restart(name: string): Promise<void> {
+    console.log("XXX RESTART", name, Date.now());
+    await engine.docker("restart", "--time", "9", name);
+    console.log("XXX RESTARTED", Date.now());
+  }
+
+  /** Nobody is told, and what is under way is lost. */
+  async function crash(name: string): Promise<void> {
+    const at = Date.now();
+    console.log("XXX CRASH", name, Date.now());
+    await engine.docker("kill", name);
+    crashes.push({ at, ms: Date.now() - at });
+    await engine.docker("start", name);
+    console.log("XXX STARTED", Date.now());
+  }
+
+  /** Pages come again, and nobody remembers an answer from before. */
+  const settled = (storms: Storm[]) => Promise.all(storms.map((storm) => storm.morePages(1.5 * perSecond)));
+  async function endpointsOf(host: string): Promise<number> {
+    const { answer } = await doh.ask(`_80._tcp.${host}.berth.internal`, "SRV", { fresh: true });
+    return answer.length;
+  }
+
+  const portOf = (name: string) => engine.docker("port", name, "80/tcp");
+
+  it("loses none of them with one container, whose name is gone in between", {
+    timeout: 240_000,
+  }, async () => {
+    await run("single");
+    await untilLed("single");
+    for (const { way, report } of await drill("single", ["single"])) expectNoneLost(report, way);
+  });
+
+  it("loses none of them with two replicas, and lets none wait for 100 ms", {
+    timeout: 240_000,
+  }, async () => {
+    const labels = composeLabels("shop", "web");
+    const names = ["shop-web-1", "shop-web-2"];
+    for (const name of names) await run(name, labels);
+    await untilLed("web.shop");
+    for (const { way, report } of await drill("web.shop", names)) {
+      expectNoneLost(report, way);
+      expect(longWaits(report, 100), way).toEqual([]);
+    }
+  });
+
+  function expectNoneLost({ connections, pages, cut, failed }: StormReport, way: Way): void {
+    expect(failed, way).toEqual([]);
+    expect(pages + cut.length, way).toBe(connections);
+    // What was connected when its container crashed is no new connection any more; nobody can save it.
+    const unexplained = cut.filter((span) => !crashes.some((crashed) => areNear(span, crashed, 500)));
+    expect(unexplained, `${way}: cut without a crash`).toEqual([]);
+  }
+
+  async function untilLed(host: string): Promise<void> {
+    for (const way of ways) {
+      const argv = ["-sSf", "-x", `socks5h://127.0.0.1:${proxies[way]}`, `http://${host}.berth.internal/`];
+      const curl = () => startProcess(["curl", ...argv], { netns: machines.client.netns }).exited;
+      await until(`${host} through the proxy ${way}`, async () => (await curl()).code === 0);
+    }
+  }
+});
