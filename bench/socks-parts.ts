@@ -1,6 +1,6 @@
+import { displayName } from "../shared/name.ts";
 import { createNetns, randomSuffix } from "../test/testbed/netns.ts";
 import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
-import { displayName } from "../shared/name.ts";
 import { resolverFiles, resolverUrl, startPart } from "./berth.ts";
 import { type LineProgram, startLineProgram } from "./line-program.ts";
 import { separateCores } from "./machine.ts";
@@ -17,7 +17,7 @@ export interface Route {
   name?: string;
 }
 
-export interface Proxy {
+export interface SocksServer {
   name: string;
   port: number;
   pid: number;
@@ -25,9 +25,9 @@ export interface Proxy {
 
 export interface SocksParts {
   client: LineProgram;
-  berth: Proxy;
+  berth: SocksServer;
   /** Other people's, those that are installed. */
-  rivals: Proxy[];
+  rivals: SocksServer[];
   /** Why there are not more of them. */
   missing: string[];
   /** A name of the zone that leads to the target's `greet`, at service port 80. */

@@ -32,7 +32,9 @@ export async function startRivals(place: RivalPlace): Promise<{ rivals: Rival[];
   const installed = names.filter((name) => programPath(programs[name]) !== undefined);
   const missing = names
     .filter((name) => !installed.includes(name))
-    .map((name) => `no rows of ${name}: ${programs[name]} is not installed (apt-get install ${packages[name]})`);
+    .map(
+      (name) => `no rows of ${name}: ${programs[name]} is not installed (apt-get install ${packages[name]})`,
+    );
   const rivals = await Promise.all(installed.map((name) => startRival(name, place)));
   return { rivals, missing };
 }

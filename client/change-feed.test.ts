@@ -2,7 +2,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Name, parseName } from "../shared/name.ts";
 import { serviceRecords, startResolver } from "./testing/doh-server.ts";
-import { fileWith, type StubBed, startStubBed, stubBedOf } from "./testing/stub-bed.ts";
+import { fileWith, type StubBed, soon, startStubBed, stubBedOf } from "./testing/stub-bed.ts";
 
 const name = "web.berth.internal";
 const records = serviceRecords(name, 80, [{ address: "10.0.0.5", port: 32768 }]);
@@ -14,11 +14,11 @@ async function startFollowing(): Promise<{ bed: StubBed; heard: ("all" | Name[])
   const bed = await startStubBed({ records, token: "secret" });
   const heard: ("all" | Name[])[] = [];
   bed.stub.onChange((names) => heard.push(names === "all" ? "all" : [...names]));
-  await vi.waitFor(() => expect(heard).toEqual(["all"]));
+  await soon(() => expect(heard).toEqual(["all"]));
   return { bed, heard };
 }
 
-describe("a change", () => {
+describe("a change", { timeout: 30_000 }, () => {
   test("ends what is remembered of its names at once, and is told to those who listen", async () => {
     const { bed, heard } = await startFollowing();
     expect(bed.stub.status().feed).toBe("following");
@@ -26,7 +26,7 @@ describe("a change", () => {
     await bed.resolve("other.berth.internal", 80);
     bed.resolver.records = moved;
     bed.resolver.tell([name]);
-    await vi.waitFor(() => expect(heard).toEqual(["all", [parseName(name)]]));
+    await soon(() => expect(heard).toEqual(["all", [parseName(name)]]));
     const asked = bed.resolver.queries.length;
     expect(await bed.resolve(name, 80)).toMatchObject(at(32769));
     await bed.resolve("other.berth.internal", 80);
@@ -40,7 +40,7 @@ describe("a change", () => {
     const end = bed.stub.onChange(ended);
     end();
     bed.resolver.tell([name]);
-    await vi.waitFor(() => expect(heard).toHaveLength(2));
+    await soon(() => expect(heard).toHaveLength(2));
     expect(kept).toHaveBeenCalledOnce();
     expect(ended).not.toHaveBeenCalled();
   });
@@ -50,11 +50,11 @@ describe("a change", () => {
     const { promise, resolve: answerNow } = Promise.withResolvers<void>();
     bed.resolver.held = promise;
     const before = bed.resolve(name, 80);
-    await vi.waitFor(() => expect(bed.resolver.requests).toBe(2));
+    await soon(() => expect(bed.resolver.requests).toBe(2));
     bed.resolver.held = Promise.resolve();
     bed.resolver.records = moved;
     bed.resolver.tell([name]);
-    await vi.waitFor(() => expect(heard).toHaveLength(2));
+    await soon(() => expect(heard).toHaveLength(2));
     expect(await bed.resolve(name, 80)).toMatchObject(at(32769));
     bed.resolver.records = records;
     answerNow();
@@ -64,16 +64,16 @@ describe("a change", () => {
   });
 });
 
-describe("a feed that breaks", () => {
+describe("a feed that breaks", { timeout: 30_000 }, () => {
   test("leaves answers to their TTL, and ends them when something may have been missed", async () => {
     const { bed, heard } = await startFollowing();
     await bed.resolve(name, 80);
     bed.resolver.readers[0]?.destroy();
-    await vi.waitFor(() => expect(bed.stub.status().feed).toBe("broken"));
+    await soon(() => expect(bed.stub.status().feed).toBe("broken"));
     bed.resolver.records = moved;
     expect(await bed.resolve(name, 80)).toMatchObject(at(32768));
     // The one that answers again knows nothing of what was heard, and begins with a snapshot.
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await bed.clock.advance(250);
       expect(heard).toEqual(["all", "all"]);
     });
@@ -91,21 +91,21 @@ describe("a feed that breaks", () => {
     });
     second.token = "secret";
     const bed = stubBedOf(first, { token: "secret", settings: { resolver: [first.url, second.url] } });
-    await vi.waitFor(() => expect(first.readers).toHaveLength(1));
+    await soon(() => expect(first.readers).toHaveLength(1));
     await bed.resolve(name, 80);
     first.close();
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await bed.clock.advance(250);
       expect(second.readers).toHaveLength(1);
     });
-    await vi.waitFor(() => expect(bed.stub.status()).toMatchObject({ feed: "following", cached: 0 }));
+    await soon(() => expect(bed.stub.status()).toMatchObject({ feed: "following", cached: 0 }));
     expect(await bed.resolve(name, 80)).toMatchObject(at(32769));
   });
 
   test("blames nobody for lookups when only the feed is refused", async () => {
     const bed = await startStubBed({ records, token: "secret" });
     bed.resolver.token = "another";
-    await vi.waitFor(() => expect(bed.lines.join()).toContain("not heard of"));
+    await soon(() => expect(bed.lines.join()).toContain("not heard of"));
     expect(bed.stub.status()).toMatchObject({ feed: "broken", resolvers: [{ state: "current" }] });
   });
 });
@@ -125,7 +125,7 @@ test("a token that is replaced is found, by lookups and by the feed", async () =
   writeFileSync(`${tokenFile}.new`, "new\n");
   renameSync(`${tokenFile}.new`, tokenFile);
   expect(await bed.resolve(name, 80)).toMatchObject(at(32768));
-  await vi.waitFor(async () => {
+  await soon(async () => {
     await bed.clock.advance(250);
     expect(bed.stub.status().feed).toBe("following");
   });

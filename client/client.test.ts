@@ -331,6 +331,16 @@ describe("HTTP", () => {
     await expect(fault).rejects.toMatchObject({ code: "ENOTFOUND" });
   });
 
+  test("by fetch ends with its signal, while the name is waited for too", async () => {
+    resolver.faults.set(`_80._tcp.${web}`, "silence");
+    const dispatcher = client.dispatcher();
+    const leaving = new AbortController();
+    const reply = fetch(`http://${web}/`, { dispatcher, signal: leaving.signal });
+    leaving.abort();
+    await expect(reply).rejects.toMatchObject({ name: "AbortError" });
+    await dispatcher.destroy();
+  });
+
   test("by http.request to a Unix socket stays what it is", async () => {
     const directory = makeTemporaryDir("berth-client-");
     const socketPath = `${directory.path}/http`;

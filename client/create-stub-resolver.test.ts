@@ -1,10 +1,10 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { RRType } from "../shared/dns/constants.ts";
 import type { RR } from "../shared/dns/message.ts";
 import { parseName } from "../shared/name.ts";
 import { addressRecord, serviceRecords } from "./testing/doh-server.ts";
-import { startStubBed } from "./testing/stub-bed.ts";
+import { soon, startStubBed } from "./testing/stub-bed.ts";
 
 const name = "web.berth.internal";
 const owner = parseName(`_80._tcp.${name}`);
@@ -122,7 +122,7 @@ describe("a question", () => {
     const { stub, resolver, resolve } = await startStubBed({ records });
     resolver.held = new Promise(() => {});
     const answer = resolve(name, 80);
-    await vi.waitFor(() => expect(resolver.connections()).toBe(1));
+    await soon(() => expect(resolver.connections()).toBe(1));
     await stub.close();
     expect(await answer).toMatchObject({ kind: "no-answer" });
   });

@@ -5,6 +5,8 @@ import type { Duplex } from "node:stream";
 
 import type { OpenSocket } from "./service-socket.ts";
 
+const never = new AbortController().signal;
+
 type Done = (fault: Error | null, socket: Duplex) => void;
 
 /** An agent for `http.request` whose connections go where names lead. Connections are kept for further requests unless said otherwise. */
@@ -38,10 +40,11 @@ export function createHttpsAgent(open: OpenSocket, options: HttpsAgentOptions): 
   return agent;
 }
 
-function openFor(open: OpenSocket, { host, port }: ClientRequestArgs, usualPort: number): Promise<Socket> {
+function openFor(open: OpenSocket, asked: ClientRequestArgs, usualPort: number): Promise<Socket> {
+  const { host, port } = asked;
   const target = { host: host ?? "localhost", port: Number(port ?? usualPort) };
-  // An idle connection that the server ends has to close, or the next request would be sent into it.
-  return open(target, { allowHalfOpen: false, signal: new AbortController().signal });
+  // Node keeps the request's signal to itself. An idle connection that the server ends has to close, or the next request would be sent into it.
+  return open(target, { allowHalfOpen: false, signal: never });
 }
 
 /** Node's types want a socket beside a fault as well, and its code looks at the fault alone. */

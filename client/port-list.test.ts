@@ -1,8 +1,8 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { parseName } from "../shared/name.ts";
 import { addressRecord, serviceRecords } from "./testing/doh-server.ts";
-import { startStubBed } from "./testing/stub-bed.ts";
+import { soon, startStubBed } from "./testing/stub-bed.ts";
 
 const text = "web.berth.internal";
 const name = parseName(text);
@@ -100,7 +100,7 @@ describe("a list", () => {
 
   test("ends with a change of its name", async () => {
     const { stub, resolver } = await startStubBed({ records, token: "secret" });
-    await vi.waitFor(() => expect(stub.status().feed).toBe("following"));
+    await soon(() => expect(stub.status().feed).toBe("following"));
     resolver.headers = { "cache-control": "max-age=60" };
     await stub.portsOf(name, {});
     const heard = new Promise((resolve) => void stub.onChange(resolve));

@@ -1,9 +1,9 @@
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 
 import { Rcode, RRType } from "../shared/dns/constants.ts";
 import { parseName } from "../shared/name.ts";
 import { serviceRecords, startResolver, type TestResolver } from "./testing/doh-server.ts";
-import { type StubBed, startStubBed } from "./testing/stub-bed.ts";
+import { type StubBed, soon, startStubBed } from "./testing/stub-bed.ts";
 
 const name = "web.berth.internal";
 const owner = `_80._tcp.${name}`;
@@ -39,7 +39,7 @@ beforeEach(async () => {
   bed = await startStubBed();
 });
 
-describe.each(breaks)("while the resolver %s", (_, resolveTimeoutMs, breakDown) => {
+describe.each(breaks)("while the resolver %s", { timeout: 30_000 }, (_, resolveTimeoutMs, breakDown) => {
   beforeEach(async () => {
     bed = await startStubBed({ settings: { resolveTimeoutMs } });
   });
@@ -87,7 +87,7 @@ describe.each(breaks)("while the resolver %s", (_, resolveTimeoutMs, breakDown) 
   });
 });
 
-describe("an answer that stands in", () => {
+describe("an answer that stands in", { timeout: 30_000 }, () => {
   test("is counted, and does not count as an answer given", async () => {
     await startWith(fixed);
     bed.resolver.close();
@@ -127,7 +127,7 @@ describe("an answer that stands in", () => {
   });
 });
 
-describe("a resolver that is slow", () => {
+describe("a resolver that is slow", { timeout: 30_000 }, () => {
   const { promise, resolve: answerNow } = Promise.withResolvers<void>();
 
   test("is waited for 1.8 s, then 0.3 s, and its answer is taken when it comes", async () => {
@@ -149,7 +149,7 @@ describe("a resolver that is slow", () => {
 
     answerNow();
     const destination = { kind: "name", name, port: 80 } as const;
-    await vi.waitFor(() => expect(bed.stub.resolveCached(destination)).toBeDefined());
+    await soon(() => expect(bed.stub.resolveCached(destination)).toBeDefined());
     expect(await bed.resolve(name, 80)).toMatchObject({ endpoints: [{ port: 32769 }] });
     expect(bed.resolver.queries).toHaveLength(2);
   });

@@ -1,6 +1,6 @@
-// npm run build:client: makes the library `berth/client`, JavaScript and declarations, in dist/client.
+// npm run build:client: makes the package with the library `berth/client`, ready for npm pack, in dist/client.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -10,9 +10,13 @@ import { root } from "./source.ts";
 
 const entry = "client/client";
 
+/** What a program that imports the library needs of berth's dependencies. */
+const dependencies = ["dns-packet", "undici", "zod"];
+
 /**
- * Writes `client.js` and below `types` its declarations to `outDir`. Node takes no TypeScript from node_modules, so a program could not
- * import the source. Other people's packages stay dependencies.
+ * Writes `client.js`, below `types` its declarations, and a package.json of its own to `outDir`: a program needs neither berth's command nor
+ * what that depends on. Node takes no TypeScript from node_modules, so a program could not import the source. Other people's packages stay
+ * dependencies.
  */
 export async function buildClient(outDir: string): Promise<void> {
   rmSync(outDir, { recursive: true, force: true });
@@ -28,6 +32,27 @@ export async function buildClient(outDir: string): Promise<void> {
     logLevel: "warning",
   });
   writeDeclarations(join(outDir, "types"));
+  writeFileSync(join(outDir, "package.json"), `${JSON.stringify(manifest(), undefined, 2)}\n`);
+  cpSync(join(root, "LICENSE"), join(outDir, "LICENSE"));
+  cpSync(join(root, "docs", "client.md"), join(outDir, "README.md"));
+  cpSync(join(root, "examples"), join(outDir, "examples"), { recursive: true });
+}
+
+function manifest(): object {
+  const whole = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown> & {
+    dependencies: Record<string, string>;
+  };
+  const { name, version, license, engines } = whole;
+  return {
+    name,
+    version,
+    description: "Connects a program to services in containers by their berth names.",
+    license,
+    engines,
+    type: "module",
+    exports: { "./client": { types: `./types/${entry}.d.ts`, default: "./client.js" } },
+    dependencies: Object.fromEntries(dependencies.map((each) => [each, whole.dependencies[each]])),
+  };
 }
 
 /** What the compiler makes of the whole source, less what a program never sees. */

@@ -39,7 +39,7 @@ export async function queryDoh(
   const limit = AbortSignal.timeout(server.timeoutMs);
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   const request = requestFromMessage(encodeQuery(name, type), options.fresh ?? false);
-  if (server.token !== undefined) request.headers["authorization"] = `Bearer ${server.token}`;
+  if (server.token !== undefined) request.headers.authorization = `Bearer ${server.token}`;
   try {
     // Not "error", which workerd does not know.
     const response = await server.fetch(server.url, { ...request, signal, redirect: "manual" });

@@ -27,7 +27,8 @@ export class Acceptance {
     if (excess !== undefined) {
       // A reply would have to know the protocol, and so would wait for the client.
       socket.destroy();
-      return this.#turnAway(excess);
+      this.#turnAway(excess);
+      return;
     }
     const connection = new ServedConnection(channel, client);
     this.#open.add(connection);

@@ -56,7 +56,10 @@ export class ChannelDuplex extends Duplex {
 
   override _read(): void {
     if (this.#isReleased) return;
-    if (this.#isTaken) return this.#channel.resume();
+    if (this.#isTaken) {
+      this.#channel.resume();
+      return;
+    }
     this.#isTaken = true;
     this.#channel.take({
       // The bytes are the channel's; a stream keeps them until somebody reads them.

@@ -57,7 +57,7 @@ describe("an accepted connection", () => {
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
     expect(taken.map((chunk) => Buffer.from(chunk).toString())).toEqual(["first"]);
     const second = Promise.withResolvers<string>();
-    accepted.take({ bytes: (chunk) => (second.resolve(Buffer.from(chunk).toString()), true), end: () => {} });
+    accepted.take(takerOf((chunk) => second.resolve(Buffer.from(chunk).toString())));
     expect(await second.promise).toBe("second");
   });
 
@@ -89,7 +89,7 @@ describe("an accepted connection", () => {
     accepted.shrink();
     [largest, received] = [0, 0];
     const next = Promise.withResolvers<number>();
-    accepted.take({ bytes: (chunk) => (next.resolve(chunk.length), true), end: () => {} });
+    accepted.take(takerOf((chunk) => next.resolve(chunk.length)));
     peer.write(all.subarray(0, 100_000));
     expect(await next.promise).toBe(4096);
   });
@@ -185,6 +185,16 @@ describe("a channel as a stream", () => {
 function addressOf(listening: Server): { host: string; port: number } {
   const { address, port } = listening.address() as AddressInfo;
   return { host: address, port };
+}
+
+function takerOf(bytes: (chunk: Uint8Array) => void): ChannelTaker {
+  return {
+    bytes(chunk) {
+      bytes(chunk);
+      return true;
+    },
+    end() {},
+  };
 }
 
 /** Everything up to the end of the other side's direction. */

@@ -90,7 +90,8 @@ function meantBy(destination: Destination, { standIns }: ConnectionContext): Des
   if (destination.kind === "name") return destination;
   const meaning = standIns.meaningOf(destination.address);
   if (meaning === undefined) return destination;
-  if (meaning.kind === "name") return { kind: "name", name: displayName(meaning.name), port: destination.port };
+  if (meaning.kind === "name")
+    return { kind: "name", name: displayName(meaning.name), port: destination.port };
   return { kind: "not-found", reason: "the address stood for a name before the proxy was started again" };
 }
 

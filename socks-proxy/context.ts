@@ -94,7 +94,6 @@ export function contextFrom(config: ProxyConfig, ports: ProxyPorts, stub: StubRe
   };
 }
 
-
 function policyFrom({ rule, outside, transparent, transparentRange, transparentIpv6 }: ProxyConfig) {
   const own = transparent ? [transparentRange, transparentIpv6] : [];
   // What is no block is "off", or a fault that the transparent mode speaks of.

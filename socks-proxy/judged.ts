@@ -31,7 +31,10 @@ export function judgeFor(
 }
 
 /** Resolves what the client may ask for, to where it may go. */
-export function judgedResolve(stub: Pick<StubResolver, "resolve">, judgement: Judge): StubResolver["resolve"] {
+export function judgedResolve(
+  stub: Pick<StubResolver, "resolve">,
+  judgement: Judge,
+): StubResolver["resolve"] {
   return async function resolve(destination, question) {
     const denied = judgement.before(destination);
     if (denied !== undefined) return denied;

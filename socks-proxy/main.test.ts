@@ -36,7 +36,10 @@ test("faults of listening name the flag the user knows", async () => {
 test("an address that is not this machine's cannot be listened at", async () => {
   const listen = { host: "192.0.2.1", port: 0 };
   const usersFile = fileOfUsers();
-  await expect(open({ listen, usersFile })).rejects.toMatchObject({ code: "cannot-listen", retryable: false });
+  await expect(open({ listen, usersFile })).rejects.toMatchObject({
+    code: "cannot-listen",
+    retryable: false,
+  });
 });
 
 test("beyond loopback it listens for users only", async () => {

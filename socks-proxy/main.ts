@@ -1,7 +1,7 @@
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { isLoopbackHost, parseAddress } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
-import { BerthError, describeFault } from "../shared/errors.ts";
+import { describeFault } from "../shared/errors.ts";
 import { displayName } from "../shared/name.ts";
 import { Acceptance } from "./acceptance.ts";
 import { assertListenIsSafe, type ProxyConfig } from "./config.ts";
@@ -11,11 +11,7 @@ import { formatListen, listen } from "./listener.ts";
 import { type RunningPage, startPage } from "./page-server.ts";
 import { proxyStatus } from "./page-status.ts";
 import type { ConnectionContext } from "./server.ts";
-import {
-  type RunningTransparent,
-  startTransparent,
-  type TransparentStatus,
-} from "./transparent/transparent.ts";
+import { type KeptTransparent, keepTransparent } from "./transparent/keep-transparent.ts";
 import { watchUpstreams } from "./transparent/upstreams.ts";
 
 export type { ProxyPorts } from "./context.ts";
@@ -29,8 +25,6 @@ export interface RunningProxy {
 
 /** How long the start waits for the resolver to say which zones it has: until then a name of one could pass for an outside one. */
 const zonesMs = 1_000;
-/** How long until a part that could not be started is tried again. */
-const againMs = 30_000;
 const local = parseAddress("127.0.0.1");
 
 /** Throws a BerthError `port-in-use`, `cannot-listen`, or one that says which setting cannot be used. */
@@ -103,45 +97,6 @@ function pageFor(
   });
   const source = { listen, zones: () => stub.zones(), status: () => proxyStatus(status(), now()) };
   return startPage(page, source, log);
-}
-
-interface KeptTransparent {
-  /** Undefined while it could not be started. */
-  status(): TransparentStatus | undefined;
-  close(): Promise<void>;
-}
-
-/**
- * The transparent mode, started again and again while something that may pass keeps it from starting: SOCKS clients are served meanwhile.
- * Throws the BerthError `bad-config` of settings that cannot be used.
- */
-async function keepTransparent(config: ProxyConfig, context: SharedContext): Promise<KeptTransparent> {
-  let timer: NodeJS.Timeout | undefined;
-  let running: RunningTransparent | undefined;
-  let isClosed = false;
-  async function start(): Promise<void> {
-    try {
-      running = await startTransparent(config, context);
-      if (isClosed) await running.close();
-    } catch (fault) {
-      if (!(fault instanceof BerthError) || fault.code === "bad-config") throw fault;
-      context.log.error(`the transparent mode does not work, and is tried again: ${describeFault(fault)}`);
-      timer = setTimeout(again, againMs).unref();
-    }
-  }
-  function again(): void {
-    if (isClosed) return;
-    start().catch((fault: unknown) => context.log.error(`no transparent mode: ${describeFault(fault)}`));
-  }
-  await start();
-  return {
-    status: () => running?.status(),
-    async close() {
-      isClosed = true;
-      clearTimeout(timer);
-      await running?.close();
-    },
-  };
 }
 
 async function zonesSoon(stub: StubResolver): Promise<void> {

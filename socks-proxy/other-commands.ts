@@ -1,5 +1,5 @@
-import type { ClientRequest } from "./handshake.ts";
 import { endConnection } from "./connection-end.ts";
+import type { ClientRequest } from "./handshake.ts";
 import { judgedResolve, judgeFor } from "./judged.ts";
 import { destinationText } from "./log-line.ts";
 import { refuse } from "./refusal.ts";
@@ -33,7 +33,11 @@ export async function serveLookup(
   const { stub, standIns, reverse, times, counts, log } = context;
   const resolve = judgedResolve(stub, judgeFor(connection.client, context.policy, stub));
   const outcome = await answerResolve(request, {
-    stub: { resolve, zoneOf: (text) => stub.zoneOf(text), portsOf: (name, question) => stub.portsOf(name, question) },
+    stub: {
+      resolve,
+      zoneOf: (text) => stub.zoneOf(text),
+      portsOf: (name, question) => stub.portsOf(name, question),
+    },
     standIns,
     reverse,
     signal: AbortSignal.timeout(times.resolve),

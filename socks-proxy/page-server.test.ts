@@ -115,7 +115,7 @@ describe("the page", () => {
     }
   });
 
-  test.each([
+  test.each<[string, string, { method?: string; host?: string }, number]>([
     ["a name that was made to point here", "/status", { host: "evil.example" }, 421],
     ["this machine by name", "/status", { host: "localhost:1081" }, 200],
     ["this machine by its IPv6 address", "/status", { host: "[::1]:1081" }, 200],

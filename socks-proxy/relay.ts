@@ -110,8 +110,8 @@ class Relay implements RunningRelay {
 
   #watch(channel: Channel, other: Channel): void {
     const { socket } = channel;
-    if (socket.closed) return this.#closed(channel, other);
-    socket.once("close", () => this.#closed(channel, other));
+    if (socket.closed) this.#closed(channel, other);
+    else socket.once("close", () => this.#closed(channel, other));
   }
 
   /** A connection that broke off must not look like one that ended: the other side would take a part for the whole. */

@@ -160,12 +160,13 @@ describe("a request that is not granted gets a reply of full length, and then th
     expect(linesAbout("web")).toEqual([expect.stringContaining(`127.0.0.1:${port} ECONNREFUSED`)]);
   });
 
-  test("5: no more than 64 of many endpoints are tried", async () => {
+  test("5: of many endpoints no more than 64 of an answer are tried, of the first and of the fresh one", async () => {
     const port = await closedPort();
-    const endpoints = Array.from({ length: 70 }, (_, index) => ({ address: `127.0.1.${index}`, port }));
+    const endpoints = Array.from({ length: 200 }, (_, index) => ({ address: `127.0.1.${index}`, port }));
     bed.resolver.records = serviceRecords("web.berth.internal", 80, endpoints);
     await expectRefusal("web.berth.internal", 80, 5);
-    expect(linesAbout("web")).toEqual([expect.stringMatching(/ECONNREFUSED and 59 more$/)]);
+    const [line = ""] = linesAbout("web");
+    expect(Number(/ECONNREFUSED and (\d+) more$/.exec(line)?.[1]) + 5).toBeLessThanOrEqual(2 * 64);
   });
 
   test("5: the port is not published, and the host's own port of that number is never dialled", async () => {

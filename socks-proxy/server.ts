@@ -6,17 +6,17 @@ import { serveConnect } from "./connect-command.ts";
 import { endConnection } from "./connection-end.ts";
 import type { Counts } from "./counts.ts";
 import type { ClientRequest, Users } from "./handshake.ts";
+import type { Admission } from "./limits.ts";
 import type { LineLimit } from "./line-limit.ts";
 import { handshakeText } from "./log-line.ts";
 import { type Negotiation, negotiate } from "./negotiate.ts";
+import { serveLookup, serveUdp } from "./other-commands.ts";
 import type { Policy } from "./policy.ts";
 import { refuse } from "./refusal.ts";
 import type { ResolvePorts } from "./resolve-command.ts";
 import type { ServedConnection } from "./served-connection.ts";
 import type { StandIns } from "./stand-ins.ts";
 import type { UdpAssociationPorts } from "./udp-association.ts";
-import { serveLookup, serveUdp } from "./other-commands.ts";
-import type { Admission } from "./limits.ts";
 import { Command } from "./wire.ts";
 
 /** What all connections of a proxy have in common. */
@@ -56,7 +56,10 @@ export interface ConnectionTimes {
 }
 
 /** Serves one accepted connection, told apart by its first byte. Resolves when it is closed, and its upstream too. */
-export async function serveConnection(connection: ServedConnection, context: ConnectionContext): Promise<void> {
+export async function serveConnection(
+  connection: ServedConnection,
+  context: ConnectionContext,
+): Promise<void> {
   const { channel } = connection;
   const { users, times } = context;
   const negotiation = await negotiate(channel, { users, timeoutMs: times.handshake });
@@ -96,8 +99,10 @@ function serveCommand(
 ): Promise<void> {
   const { command, protocol } = request;
   if (command === Command.Connect) return serveConnect(connection, request, early, context);
-  if (command === Command.UdpAssociate && protocol === "socks5") return serveUdp(connection, request, context);
-  if (command === Command.Resolve || command === Command.ResolvePtr) return serveLookup(connection, request, context);
+  if (command === Command.UdpAssociate && protocol === "socks5")
+    return serveUdp(connection, request, context);
+  if (command === Command.Resolve || command === Command.ResolvePtr)
+    return serveLookup(connection, request, context);
   return refuse(connection, request, { kind: "command-not-supported", command }, context);
 }
 

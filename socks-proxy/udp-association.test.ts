@@ -299,6 +299,13 @@ describe("an association", () => {
     }
   });
 
+  test("ends with a connection whose end came before it was granted", async () => {
+    const control = await connectRaw((server.address() as AddressInfo).port);
+    control.socket.end();
+    expect(await control.readToEnd()).toHaveLength(10);
+    expect(await ends[0]).toMatchObject({ kind: "ended" });
+  });
+
   test("ends its connection when no datagram went either way for too long", async () => {
     ports.idleMs = 40;
     const { control, end } = await associated();

@@ -53,6 +53,7 @@ export async function serveAssociation(
   ports: UdpAssociationPorts,
 ): Promise<AssociationEnd> {
   const { socket } = channel;
+  const connectionEnded = whenEnded(channel);
   const here = parseAddress(withoutZone(socket.localAddress ?? ""));
   const client = parseAddress(withoutZone(socket.remoteAddress ?? ""));
   if (here === undefined || client === undefined) return { kind: "own-fault", reason: "the client has left" };
@@ -62,7 +63,8 @@ export async function serveAssociation(
   try {
     const port = await association.open(here);
     socket.write(granted("socks5", { address: here, port }));
-    await association.whileConnected(channel);
+    await association.served(connectionEnded);
+    socket.destroySoon();
     return { kind: "ended", counts: association.counts };
   } catch (fault) {
     return { kind: "own-fault", reason: `no socket for the association: ${describeFault(fault)}` };
@@ -103,18 +105,12 @@ class Association {
     return relay.address().port;
   }
 
-  /** RFC 1928 §7: an association ends with the TCP connection it was asked for on. */
-  async whileConnected(channel: Channel): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const { socket } = channel;
-    if (socket.destroyed) return;
-    socket.once("close", () => resolve());
-    // Nothing is said on it any more; what is sent all the same means nothing.
-    channel.take({ bytes: () => true, end: () => {} });
-    const stopSweeping = this.#sweepUntilIdle(resolve);
-    await promise;
+  /** Until its connection ends or no datagram went either way for too long. */
+  async served(connectionEnded: Promise<void>): Promise<void> {
+    const idle = Promise.withResolvers<void>();
+    const stopSweeping = this.#sweepUntilIdle(idle.resolve);
+    await Promise.race([connectionEnded, idle.promise]);
     stopSweeping();
-    socket.destroySoon();
   }
 
   close(): void {
@@ -213,6 +209,18 @@ class Association {
   #drop(reason: DropReason): void {
     this.counts.dropped[reason] = (this.counts.dropped[reason] ?? 0) + 1;
   }
+}
+
+/**
+ * RFC 1928 §6: an association ends with the TCP connection it was asked for on, in either way that one can end. Nothing is said on that
+ * any more; what is sent all the same means nothing.
+ */
+function whenEnded(channel: Channel): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  channel.socket.once("close", () => resolve());
+  channel.take({ bytes: () => true, end: resolve });
+  if (channel.socket.destroyed) resolve();
+  return promise;
 }
 
 /** A link-local address comes with the zone id of this machine's own link (RFC 4007 §11), which is no part of it. */

@@ -45,7 +45,7 @@ const edges: Record<Room, RegExp> = {
   client:
     /^client\/(client|client-types|connect-attempts|connector|create-client|dispatcher|http-agent|name-lookup|service-socket|create-stub-resolver|learnt-memory|resolver-lookup|state-file|system-lookup|token-file|transport)\.ts$/,
   "socks-proxy":
-    /^socks-proxy\/(channel(-duplex)?|connect-command|connection-end|context|drain|listener|reverse-lookup|http-(client|exchange|forward|proxy|tunnel|upstreams)|main|negotiate|page-server|relay|server|udp-association|udp-destination|users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
+    /^socks-proxy\/(channel(-duplex)?|connect-command|connection-end|context|drain|listener|reverse-lookup|http-(client|exchange|forward|proxy|tunnel|upstreams)|main|negotiate|page-server|relay|server|udp-association|udp-destination|users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|keep-transparent|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
   cli: /^cli\//,
 };
 const impure =

@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createRequire } from "node:module";
 import { type AddressInfo, createServer, type Server } from "node:net";
@@ -23,7 +23,8 @@ const servers: Server[] = [];
 
 beforeAll(async () => {
   project = makeTemporaryDir("berth-package-");
-  const npm = ["pack", "--silent", "--pack-destination", project.path];
+  execFileSync("npm", ["run", "-s", "build:client"], { cwd: root });
+  const npm = ["pack", "./dist/client", "--silent", "--pack-destination", project.path];
   const tarball = execFileSync("npm", npm, { cwd: root, encoding: "utf8" }).trim().split("\n").at(-1) ?? "";
   const installed = join(project.path, "node_modules", "berth");
   mkdirSync(installed, { recursive: true });
@@ -47,9 +48,16 @@ afterAll(() => {
 });
 
 test("has the library, its page and its examples, and nothing else of berth", () => {
-  const files = readdirSync(join(project.path, "node_modules", "berth")).sort();
-  expect(files).toEqual(["LICENSE", "README.md", "berth", "dist", "docs", "examples", "package.json"]);
-  expect(readdirSync(join(project.path, "node_modules", "berth", "dist"))).toEqual(["client"]);
+  const installed = join(project.path, "node_modules", "berth");
+  const files = ["LICENSE", "README.md", "client.js", "examples", "package.json", "types"];
+  expect(readdirSync(installed).sort()).toEqual(files);
+  // All that it imports, and no more.
+  const { dependencies: named } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
+  const imports = readFileSync(join(installed, "client.js"), "utf8").matchAll(
+    /^import .*from "([^".]+)";$/gm,
+  );
+  const packages = [...imports].map(([, from = ""]) => from).filter((from) => !from.startsWith("node:"));
+  expect(Object.keys(named).sort()).toEqual([...new Set(packages)].sort());
 });
 
 test("the example for HTTP asks a service by its name, by fetch and by http.request", async () => {

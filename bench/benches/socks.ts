@@ -4,7 +4,13 @@ import { programPath } from "../../test/testbed/requirements.ts";
 import type { Bench, Context, Result } from "../bench.ts";
 import { interleave, median, ratio, summarize } from "../measure.ts";
 import { treeCpuSeconds, treeMemory } from "../process-tree.ts";
-import { type Proxy, type Route, type SocksParts, startSocksParts, targetPorts } from "../socks-parts.ts";
+import {
+  type Route,
+  type SocksParts,
+  type SocksServer,
+  startSocksParts,
+  targetPorts,
+} from "../socks-parts.ts";
 import { withUndo } from "../undo.ts";
 
 const atOnce = 16;
@@ -40,7 +46,10 @@ export const socks: Bench = {
     }),
 };
 
-async function idleMemory(context: Context, { client, berth, rivals, missing }: SocksParts): Promise<Result[]> {
+async function idleMemory(
+  context: Context,
+  { client, berth, rivals, missing }: SocksParts,
+): Promise<Result[]> {
   context.say("memory");
   const rows: Result[] = [];
   for (const proxy of [berth, ...rivals]) {
@@ -53,7 +62,9 @@ async function idleMemory(context: Context, { client, berth, rivals, missing }: 
     const grown = treeMemory(proxy.pid) - before;
     await client.ask("let", {});
     const what = `memory of ${idleConnections} idle connections, ${proxy.name}`;
-    const note = [`${before.toFixed(0)} MiB without any (PSS)`, ...(proxy === berth ? missing : [])].join("; ");
+    const note = [`${before.toFixed(0)} MiB without any (PSS)`, ...(proxy === berth ? missing : [])].join(
+      "; ",
+    );
     rows.push({ what, unit: "MiB", summary: summarize([grown]), note });
   }
   return rows;
@@ -68,7 +79,7 @@ async function connects(context: Context, parts: SocksParts): Promise<Result[]> 
   context.say("connects");
   const { client, berth, rivals, publishedName } = parts;
   const { rounds, connects: count, warmUp } = sizes[context.quick ? "quick" : "full"];
-  const round = async (route: Route, proxy?: Proxy): Promise<Round> => {
+  const round = async (route: Route, proxy?: SocksServer): Promise<Round> => {
     const before = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
     const rate = Number(await client.ask("connects", { route, count, atOnce }));
     const after = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
@@ -109,7 +120,9 @@ async function nameCost(context: Context, parts: SocksParts): Promise<Result[]> 
     differences.push(median(byName) - median(literal));
   }
   const note = `medians of ${size.latencies} connections each way`;
-  return [{ what: "a cached name over a literal address", unit: "µs", summary: summarize(differences), note }];
+  return [
+    { what: "a cached name over a literal address", unit: "µs", summary: summarize(differences), note },
+  ];
 }
 
 async function bulk(
@@ -121,7 +134,7 @@ async function bulk(
   context.say(`bulk ${way}, ${connections} at once`);
   const { rounds, bulkBytes } = sizes[context.quick ? "quick" : "full"];
   const port = way === "down" ? targetPorts.source : targetPorts.sink;
-  const round = async (proxy?: Proxy): Promise<Round> => {
+  const round = async (proxy?: SocksServer): Promise<Round> => {
     const before = proxy === undefined ? 0 : treeCpuSeconds(proxy.pid);
     const route: Route = proxy === undefined ? { port } : { port, proxy: proxy.port };
     const order = { route, total: bulkBytes, connections, isUp: way === "up" };

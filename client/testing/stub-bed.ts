@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 
 import { FakeClock } from "../../agent/testing/fake-clock.ts";
 import type { RR } from "../../shared/dns/message.ts";
@@ -78,6 +78,11 @@ export function stubBedOf(resolver: TestResolver, options: StubBedOptions = {}):
     lookedUp,
     resolve: (name, port, question = {}) => stub.resolve({ kind: "name", name, port }, question),
   };
+}
+
+/** Resolves when `check` passes, which a machine with much to do may take its time for. */
+export function soon(check: () => unknown): Promise<unknown> {
+  return vi.waitFor(check, { timeout: 20_000, interval: 10 });
 }
 
 /** A file of its own, which goes with the test. */

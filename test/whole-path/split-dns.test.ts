@@ -75,9 +75,7 @@ describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a mach
     expect(said).toContain("what programs ask about berth.internal arrives there");
     await checkNames();
     if (kind.title === "systemd-resolved") {
-      expect(await machine.must("resolvectl", "query", "--legend=no", inZone)).toMatch(
-        /127\.64\.0\.9 .*berth0/,
-      );
+      expect(await machine.must("resolvectl", "query", "--legend=no", inZone)).toContain(byListener);
     }
     expect((await machine.run("berth", "dns", "status")).code).toBe(0);
   });

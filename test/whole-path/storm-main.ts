@@ -39,7 +39,7 @@ async function fetchOnce(): Promise<void> {
   const socket = connect(settings.proxyPort, "127.0.0.1");
   socket.setNoDelay(true).setTimeout(30_000, () => socket.destroy(new Error("nothing for 30 s")));
   try {
-    const refusal = await reach(socket);
+    const refusal = await reach(socket, [3, settings.name.length, ...Buffer.from(settings.name)], 80);
     keepLongest(report.waits, at);
     if (refusal !== undefined) report.failed.push({ at, why: refusal });
     else if (await readPage(socket)) report.pages++;
@@ -53,24 +53,24 @@ async function fetchOnce(): Promise<void> {
   }
 }
 
-/** How long a connection takes that berth has no part in: what the machine itself is to blame for. */
+/** How long a connection takes that no name and no restart has a part in: what the machine itself is to blame for. */
 async function controlOnce(): Promise<void> {
   controls++;
   const at = now();
-  const socket = connect(settings.control.port, settings.control.host);
-  await new Promise((resolve) => socket.once("connect", resolve).once("error", resolve));
+  const socket = connect(settings.proxyPort, "127.0.0.1").setNoDelay(true);
+  const { host, port } = settings.control;
+  await reach(socket, [1, ...host.split(".").map(Number)], port).catch(() => undefined);
   socket.destroy();
   keepLongest(report.controls, at);
 }
 
-/** Resolves once the proxy says that it is connected, or to what else it says (RFC 1928 §6). */
-async function reach(socket: Socket): Promise<string | undefined> {
+/** Resolves once the proxy says that it is connected, or to what else it says; `address` with its type (RFC 1928 §5, §6). */
+async function reach(socket: Socket, address: number[], port: number): Promise<string | undefined> {
   const reader = octetsOf(socket);
   socket.write(Uint8Array.of(5, 1, 0));
   const [, method] = await reader.take(2);
   if (method !== 0) return `method ${method}`;
-  const name = Buffer.from(settings.name);
-  socket.write(Buffer.concat([Buffer.of(5, 1, 0, 3, name.length), name, Buffer.of(0, 80)]));
+  socket.write(Uint8Array.of(5, 1, 0, ...address, port >> 8, port & 255));
   const [, reply, , type] = await reader.take(4);
   await reader.take(type === 4 ? 18 : 6);
   return reply === 0 ? undefined : `reply ${reply}`;

@@ -8,7 +8,7 @@ export type StormSettings = {
   /** Asked of the proxy, at port 80. */
   name: string;
   perSecond: number;
-  /** A server that is always there, reached without the proxy: how long the machine itself takes at that moment. */
+  /** A server that is always there, reached by the proxy at its IPv4 address: how long the machine itself takes at that moment. */
   control: { host: string; port: number };
 };
 
@@ -56,8 +56,8 @@ export function startStorm(netns: string, settings: StormSettings): Storm {
 }
 
 /**
- * The waits longer than `ms` that are the proxy's own: none of the connections that went past it in the same half second took a third as
- * long, so the machine was there all the time.
+ * The waits longer than `ms` that names and restarts are to blame for: none of the connections to the control in the same half second
+ * took a third as long, so the machine had time for the proxy.
  */
 export function longWaits({ waits, controls }: StormReport, ms: number): Span[] {
   const stalls = controls.filter((control) => control.ms > ms / 3);
