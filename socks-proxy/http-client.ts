@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+
 import type { Destination } from "../client/destination.ts";
 import { parseAddress } from "../shared/address.ts";
 import { type ChannelDuplex, duplexOf } from "./channel-duplex.ts";
@@ -13,6 +15,9 @@ export interface HttpTimes {
 /** How long a connection is kept for a next request, at most; browsers and proxies keep them for a minute or so. */
 const mostQuietMs = 60_000;
 
+/** Requests that a client may send before the first of them is answered. */
+const mostWaiting = 64;
+
 /** One connection of an HTTP client, and what goes on over it. */
 export class HttpClient {
   readonly connection: ServedConnection;
@@ -23,6 +28,8 @@ export class HttpClient {
   tunnel: Promise<void> | undefined;
   readonly #times: HttpTimes;
   #exchanges = 0;
+  #answered: Promise<void> = Promise.resolve();
+  readonly #unanswered = new Set<() => void>();
   #deadline: NodeJS.Timeout | undefined;
 
   constructor(connection: ServedConnection, early: Uint8Array, times: HttpTimes) {
@@ -31,7 +38,10 @@ export class HttpClient {
     this.#times = times;
     // What goes wrong shows in the close that follows; unheard, the event would end the process.
     this.stream.on("error", () => {});
-    this.stream.once("close", () => clearTimeout(this.#deadline));
+    this.stream.once("close", () => {
+      clearTimeout(this.#deadline);
+      for (const end of this.#unanswered) end();
+    });
     connection.endInOrder = () => this.#endInOrder();
     this.#awaitHead(times.handshake);
   }
@@ -46,6 +56,25 @@ export class HttpClient {
     const { localAddress, localPort } = this.connection.channel.socket;
     if (destination.kind === "name" || destination.port !== localPort) return false;
     return parseAddress(localAddress ?? "") === destination.address;
+  }
+
+  /**
+   * Resolves when it is this response's turn, to false when the client has gone by then. Requests that a client sends at once are answered
+   * one after the other: a response that waits would not even be told that nobody is there any more.
+   */
+  async turn(response: ServerResponse): Promise<boolean> {
+    const before = this.#answered;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = (): void => {
+      this.#unanswered.delete(end);
+      resolve();
+    };
+    this.#unanswered.add(end);
+    response.once("close", end);
+    this.#answered = promise;
+    if (this.#exchanges > mostWaiting) this.stream.destroy();
+    await before;
+    return !this.stream.destroyed;
   }
 
   /** A head has come. To be told of its answer's end as well. */

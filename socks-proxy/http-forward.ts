@@ -36,6 +36,8 @@ export async function forward(
   const page = faultPage(request, target, client, means);
   if (page !== undefined || "fault" in target) {
     means.counts.refuse("malformed-request");
+    // Where one request is not understood, nobody knows where the next one begins.
+    response.shouldKeepAlive = false;
     return answerPage({ request, response }, page ?? httpPage(400, ""));
   }
   const forwarded = forwardedFrom(client, request, response, target, means);
@@ -44,7 +46,7 @@ export async function forward(
   // Asked for each request: over a connection that is kept, nobody else would.
   const denied = judgement.before(target.destination);
   if (denied !== undefined) return refuse(forwarded, denied, means);
-  if (forwarded.isRepeatable && means.upstreams.hasKept(forwarded.key)) {
+  if (means.upstreams.hasKept(forwarded.key)) {
     const end = await exchange(forwarded, means.upstreams.requestKept(forwarded.head, forwarded.key));
     // Time that was waited once is not waited again.
     if (typeof end === "string" || end.fault.code === "ETIMEDOUT") return answered(forwarded, end);

@@ -111,15 +111,27 @@ describe("a request in absolute-form", () => {
     expect(site.connections).toHaveLength(1);
   });
 
-  test("requests sent at once are answered in their order", async () => {
+  test("requests sent at once are asked and answered one after the other", async () => {
+    let [open, most] = [0, 0];
     await bed.site(web, (request, response) => {
-      const last = request.url === "/2";
-      const answer = () => response.end(`<${request.url}>`);
-      if (last) answer();
-      else setImmediate(() => setImmediate(answer));
+      most = Math.max(most, ++open);
+      setImmediate(() => {
+        open--;
+        response.end(`<${request.url}>`);
+      });
     });
-    const reply = await bed.sent(get(`http://${web}/1`, "") + get(`http://${web}/2`));
-    expect(reply.replace(/[^<]*(<[^>]*>)[^<]*/g, "$1")).toBe("</1></2>");
+    const reply = await bed.sent(
+      get(`http://${web}/1`, "") + get(`http://${web}/2`, "") + get(`http://${web}/3`),
+    );
+    expect(reply.match(/<[^>]*>/g)).toEqual(["</1>", "</2>", "</3>"]);
+    expect(most).toBe(1);
+  });
+
+  test("more of them than any program sends at once end the connection", async () => {
+    await bed.rawSite(web, () => {});
+    const client = await bed.client();
+    client.socket.write(get(`http://${web}/`, "").repeat(100));
+    await client.closed;
   });
 
   test("of which a kept connection has gone is asked again over a new one", async () => {

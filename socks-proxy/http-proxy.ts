@@ -104,6 +104,7 @@ async function serveRequest(
   response.sendDate = false;
   client.begin();
   await served(client, means, async () => {
+    if (!(await client.turn(response))) return;
     const refused = admitted(client, request, means);
     if (refused === undefined) await forward(client, request, response, means);
     else await answerPage({ request, response }, refused);

@@ -92,6 +92,13 @@ describe("before anything is resolved", () => {
       "example.com:80",
       /rule 2/,
     ],
+    [
+      "a zone's name, as the port connected to is not known yet",
+      ["allow 10.0.0.0/8:32768", "deny any"],
+      "allow",
+      "web.berth.internal:80",
+      true,
+    ],
     ["a name whose port is no rule's", ["allow 10.0.0.0/8:443"], "deny", "example.com:80", /--outside deny/],
     ["a private address", ["deny private"], "allow", "10.1.2.3:80", /rule 1, "deny private"/],
     ["a private address sent as a name", ["deny private"], "allow", '"10.1.2.3":80', /rule 1/],
@@ -208,6 +215,8 @@ describe("once addresses are known", () => {
     expect(leftOf(policyOf(), asked, ["0.0.0.0"])).toMatch(/no address of a container host/);
     const policy = { ...policyOf(), ownBlocks: [blockOf("127.64.0.0/10")] };
     expect(leftOf(policy, asked, ["127.64.0.9", "10.0.0.1"])).toEqual(["10.0.0.1"]);
+    const ula = { ...policyOf(), ownBlocks: [blockOf("fd62:6572:7468::/64")] };
+    expect(leftOf(ula, askedOf("rebind.example:80"), ["fd62:6572:7468::9"])).toMatch(/DNS rebinding/);
   });
 
   test.each<[string, string[], string[] | RegExp]>([

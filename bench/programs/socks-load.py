@@ -220,8 +220,9 @@ def let(**_):
 
 
 def serve(greet, source, sink, silent):
-    """The target, one port per job; never returns."""
+    """The target, one port per job, until the one that gives orders has ended."""
     epoll, jobs, state = select.epoll(), {}, {}
+    epoll.register(sys.stdin.fileno(), select.EPOLLIN)
     block, into = memoryview(bytes(BLOCK)), bytearray(BLOCK)
 
     def listen(port, job):
@@ -274,6 +275,8 @@ def serve(greet, source, sink, silent):
     tell({"result": True})
     while True:
         for fd, _ in epoll.poll():
+            if fd == sys.stdin.fileno():
+                sys.exit()
             if fd in jobs:
                 listener, job = jobs[fd]
                 try:

@@ -10,7 +10,7 @@ export interface StandIn {
   answers: Record<string, string>;
 }
 
-/** A DNS server (UDP alone) in the network namespace `netns`, which gives fixed addresses and prints `asked NAME TYPE` for every question. */
+/** A DNS server in the network namespace `netns`, which gives fixed addresses and prints `asked NAME TYPE` for every question. */
 export async function startStandIn(netns: string, settings: StandIn): Promise<StartedProcess> {
   const program = join(import.meta.dirname, "dns-stand-in-main.ts");
   const server = startProcess([process.execPath, program, JSON.stringify(settings)], {
