@@ -64,8 +64,7 @@ export const resolved: NameService = {
   installed(machine) {
     const text = machine.read(unitPath);
     if (text === undefined) return undefined;
-    const [, host = "", port = "53"] =
-      /^ExecStart=resolvectl dns \S+ \[?([^\s\]]+?)\]?(?::(\d+))?$/m.exec(text) ?? [];
+    const [, host = "", port = "53"] = /resolvectl dns \S+ \[?([^\s\];]+?)\]?(?::(\d+))?;/.exec(text) ?? [];
     const [, domains = ""] = /^ExecStart=resolvectl domain \S+ (.*)$/m.exec(text) ?? [];
     const zones = domains.split(" ").map((domain) => domain.slice(1));
     return { zones, server: { host, port: Number(port) } };
@@ -111,17 +110,18 @@ RemainAfterExit=yes
 ExecStartPre=-ip link delete ${link}
 ExecStart=sh -c "ip link add ${link} type dummy || ip link add ${link} type veth peer name ${peer}"
 ExecStart=-ip link set ${peer} up
-ExecStart=ip address add ${linkAddress} dev ${link}
 ExecStart=ip link set ${link} up
 # systemd-resolved hears of the new link by itself, and knows of none by that name before.
 ExecStart=sh -c "for try in 1 2 3 4 5 6 7 8 9; do resolvectl status ${link} >/dev/null && exit; sleep 0.3; done; exit 1"
-ExecStart=resolvectl dns ${link} ${where}
 ExecStart=resolvectl domain ${link} ${domains}
 ExecStart=resolvectl default-route ${link} no
 ExecStart=resolvectl llmnr ${link} no
 ExecStart=resolvectl mdns ${link} no
 ExecStart=resolvectl dnssec ${link} no
 ExecStart=resolvectl dnsovertls ${link} no
+# Last, so that no other name is ever asked there. And again until it counts: systemd-networkd at its start may miss the address, and what it
+# says of a link, systemd-resolved believes.
+ExecStart=sh -c "for try in 1 2 3 4 5 6 7 8 9; do ip address replace ${linkAddress} dev ${link}; resolvectl dns ${link} ${where}; resolvectl status ${link} | grep -q 'Scopes:.*DNS' && exit; sleep 0.3; done; exit 1"
 ExecStopPost=-ip link delete ${link}
 Restart=on-failure
 RestartSec=1

@@ -15,6 +15,12 @@ export interface HttpTimes {
 /** How long a connection is kept for a next request, at most; browsers and proxies keep them for a minute or so. */
 const mostQuietMs = 60_000;
 
+/**
+ * After our end the client has so many milliseconds to take what was said and end too. To close at once, over bytes it still sends, would
+ * make the kernel send a reset, which can take the answer away from it.
+ */
+const lingerMs = 1_000;
+
 /** Requests that a client may send before the first of them is answered. */
 const mostWaiting = 64;
 
@@ -42,6 +48,7 @@ export class HttpClient {
       clearTimeout(this.#deadline);
       for (const end of this.#unanswered) end();
     });
+    this.stream.once("finish", () => this.#awaitHead(lingerMs));
     connection.endInOrder = () => this.#endInOrder();
     this.#awaitHead(times.handshake);
   }
@@ -59,7 +66,7 @@ export class HttpClient {
   }
 
   /**
-   * Resolves when it is this response's turn, to false when the client has gone by then. Requests that a client sends at once are answered
+   * Resolves when it is this response's turn, to false when there is nobody to answer by then. Requests that a client sends at once are answered
    * one after the other: a response that waits would not even be told that nobody is there any more.
    */
   async turn(response: ServerResponse): Promise<boolean> {
@@ -74,7 +81,8 @@ export class HttpClient {
     this.#answered = promise;
     if (this.#exchanges > mostWaiting) this.stream.destroy();
     await before;
-    return !this.stream.destroyed;
+    // After the last answer nothing more is asked, whatever else the client has sent.
+    return !this.stream.destroyed && !this.stream.writableEnded;
   }
 
   /** A head has come. To be told of its answer's end as well. */
@@ -87,7 +95,7 @@ export class HttpClient {
   end(): void {
     this.#exchanges--;
     this.connection.isWaiting = !this.isFree;
-    if (this.isFree && this.tunnel === undefined && !this.stream.destroyed) {
+    if (this.isFree && this.tunnel === undefined && !this.stream.writableFinished) {
       this.#awaitHead(Math.min(this.#times.idle, mostQuietMs));
     }
   }
@@ -100,6 +108,7 @@ export class HttpClient {
   /** Whole heads count, so that one octet now and then keeps no connection (slowloris). */
   #awaitHead(ms: number): void {
     clearTimeout(this.#deadline);
+    if (this.stream.destroyed) return;
     this.#deadline = setTimeout(() => this.stream.destroy(), ms).unref();
   }
 

@@ -1,5 +1,4 @@
 import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasBody, responseFields, trailerFields } from "./http-fields.ts";
 import { type HttpPage, httpPage, messageHead, pageFields } from "./http-page.ts";
@@ -19,9 +18,6 @@ export type ExchangeEnd =
   | "broken-off"
   | "client-gone"
   | { kind: "no-response"; fault: Error & { code?: string } };
-
-/** A client that goes on sending has so many milliseconds to read an answer that came before the end of its body. */
-const lingerMs = 1_000;
 
 /**
  * Sends the client's body to `upstream` and its response to the client: both with their trailers, as fast as the slower side takes
@@ -53,15 +49,15 @@ export async function exchange(parts: Exchange, upstream: ClientRequest): Promis
 }
 
 /** The proxy's own answer, in the place of an upstream one. */
-export async function answerPage(
+export function answerPage(
   { request, response }: Pick<Exchange, "request" | "response">,
   page: HttpPage,
-): Promise<void> {
+): void {
   if (response.destroyed) return;
   const fields = [...pageFields(page), ...(isRead(request) ? [] : ["Connection", "close"])];
   response.writeHead(page.status, page.phrase, fields);
   if (request.method !== "HEAD") response.write(page.text);
-  await endResponse(request, response);
+  response.end();
 }
 
 function sendBody(request: IncomingMessage, upstream: ClientRequest): void {
@@ -115,24 +111,13 @@ async function sendResponse(
   if (end !== "answered") return end;
   const trailers = trailerFields(incoming.rawTrailers);
   if (trailers.length > 0) response.addTrailers(trailers);
-  await endResponse(request, response);
+  response.end();
   return "answered";
 }
 
 /** Nothing of it is still to come. Of one without a body Node says so a moment late. */
 function isRead(request: IncomingMessage): boolean {
   return request.complete || !hasBody(request.rawHeaders);
-}
-
-/** With the client's body unread, closing now would reset the connection, and could take the answer away. */
-async function endResponse(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (!isRead(request)) {
-    request.resume();
-    const left = new AbortController();
-    for (const event of ["end", "close"]) request.once(event, () => left.abort());
-    await sleep(lingerMs, undefined, { signal: left.signal }).catch(() => {});
-  }
-  if (!response.destroyed) response.end();
 }
 
 /** RFC 9110 §15.2: passed on, to clients that know them. */

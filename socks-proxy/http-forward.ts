@@ -38,7 +38,7 @@ export async function forward(
     means.counts.refuse("malformed-request");
     // Where one request is not understood, nobody knows where the next one begins.
     response.shouldKeepAlive = false;
-    return answerPage({ request, response }, page ?? httpPage(400, ""));
+    return void answerPage({ request, response }, page ?? httpPage(400, ""));
   }
   const forwarded = forwardedFrom(client, request, response, target, means);
   const shown = destinationText(target.destination);
@@ -46,7 +46,7 @@ export async function forward(
   // Asked for each request: over a connection that is kept, nobody else would.
   const denied = judgement.before(target.destination);
   if (denied !== undefined) return refuse(forwarded, denied, means);
-  if (means.upstreams.hasKept(forwarded.key)) {
+  if (forwarded.isRepeatable && means.upstreams.hasKept(forwarded.key)) {
     const end = await exchange(forwarded, means.upstreams.requestKept(forwarded.head, forwarded.key));
     // Time that was waited once is not waited again.
     if (typeof end === "string" || end.fault.code === "ETIMEDOUT") return answered(forwarded, end);
@@ -132,7 +132,7 @@ async function connectFor(
 async function answered(forwarded: Forwarded, end: ExchangeEnd): Promise<void> {
   if (typeof end === "string") return;
   const shown = destinationText(forwarded.target.destination);
-  await answerPage(forwarded, noResponsePage(shown, end.fault));
+  answerPage(forwarded, noResponsePage(shown, end.fault));
 }
 
 async function refuse(
@@ -142,5 +142,5 @@ async function refuse(
 ): Promise<void> {
   const shown = destinationText(forwarded.target.destination);
   logRefusal(shown, refusal, means);
-  await answerPage(forwarded, refusalPage(shown, refusal));
+  answerPage(forwarded, refusalPage(shown, refusal));
 }

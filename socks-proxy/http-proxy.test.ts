@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
@@ -125,6 +127,20 @@ describe("a request in absolute-form", () => {
     );
     expect(reply.match(/<[^>]*>/g)).toEqual(["</1>", "</2>", "</3>"]);
     expect(most).toBe(1);
+  });
+
+  test("what comes behind the last one is asked of nobody", async () => {
+    const asked: (string | undefined)[] = [];
+    await bed.site(web, (request, response) => {
+      asked.push(request.url);
+      response.end("last");
+    });
+    const reply = await bed.sent(get(`http://${web}/1`) + get(`http://${web}/2`));
+    expect(reply.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(asked).toEqual(["/1"]);
+    // Of our own accord as well: what is behind a request that was not understood is none.
+    expect((await bed.sent(get("/", "") + get(`http://${web}/3`, ""))).match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(asked).toEqual(["/1"]);
   });
 
   test("more of them than any program sends at once end the connection", async () => {
@@ -575,6 +591,19 @@ describe("time limits", () => {
     closeMore.push(() => clearInterval(drip));
     await client.closed;
     expect(client.text()).not.toMatch(/200/);
+  });
+
+  test("a client that does not end after the last answer is ended", async () => {
+    await echoSite();
+    const socket = connect({ host: "127.0.0.1", port: bed.port, allowHalfOpen: true });
+    closeMore.push(() => socket.destroy());
+    socket.write(get(`http://${web}/`));
+    socket.resume();
+    await once(socket, "end");
+    // Ours is the only end that there can be: the other direction stays open until it is reset.
+    const drip = setInterval(() => socket.write("x"), 50);
+    closeMore.push(() => clearInterval(drip));
+    await once(socket, "error").catch((fault: unknown) => fault);
   });
 
   test("a kept connection ends when nothing more is asked", async () => {

@@ -107,7 +107,7 @@ async function serveRequest(
     if (!(await client.turn(response))) return;
     const refused = admitted(client, request, means);
     if (refused === undefined) await forward(client, request, response, means);
-    else await answerPage({ request, response }, refused);
+    else answerPage({ request, response }, refused);
   });
   client.end();
 }
@@ -173,6 +173,8 @@ function turnAway(
   { counts, log, lineLimits }: HttpMeans,
 ): void {
   const { stream } = client;
+  // It is behind the last request, as that one said itself, whose answer goes its way.
+  if (fault.code === "HPE_CLOSED_CONNECTION") return;
   if (fault.code === "ECONNRESET" || !stream.writable) return void stream.destroy();
   counts.refuse("malformed-request");
   const line = lineLimits.turnedAway(
@@ -185,5 +187,5 @@ function turnAway(
     fault.code === "HPE_HEADER_OVERFLOW"
       ? httpPage(431, `berth: a request's head has at most ${headOctets} octets here`)
       : httpPage(400, "berth: this is no HTTP/1.1 request as RFC 9112 has it");
-  stream.end(pageMessage(page), () => stream.destroy());
+  stream.end(pageMessage(page));
 }

@@ -66,7 +66,7 @@ export async function serveUpgrade(
   }
   const end = await plain;
   if (typeof end === "object")
-    await answerPage(parts, noResponsePage(destinationText(target.destination), end.fault));
+    answerPage(parts, noResponsePage(destinationText(target.destination), end.fault));
   client.stream.end();
 }
 

@@ -58,6 +58,7 @@ describe("README's commands", () => {
       return stdout.includes("the shop") && stdout;
     });
     expect(page).toContain("the shop");
+    expect((await shell(`${take("curl --proxy")} --silent`)).stdout).toContain("the shop");
     expect((await shell(take("kdig "))).stdout).toMatch(
       /_80\._tcp\.web\.shop\.berth\.internal\.\s+1\s+IN\s+SRV\s+0 1 \d+ /,
     );
