@@ -112,16 +112,16 @@ ExecStart=sh -c "ip link add ${link} type dummy || ip link add ${link} type veth
 ExecStart=-ip link set ${peer} up
 ExecStart=ip link set ${link} up
 # systemd-resolved hears of the new link by itself, and knows of none by that name before.
-ExecStart=sh -c "for try in 1 2 3 4 5 6 7 8 9; do resolvectl status ${link} >/dev/null && exit; sleep 0.3; done; exit 1"
+ExecStart=sh -c "for try in $$(seq 30); do resolvectl status ${link} >/dev/null && exit; sleep 0.3; done; exit 1"
 ExecStart=resolvectl domain ${link} ${domains}
 ExecStart=resolvectl default-route ${link} no
 ExecStart=resolvectl llmnr ${link} no
 ExecStart=resolvectl mdns ${link} no
 ExecStart=resolvectl dnssec ${link} no
 ExecStart=resolvectl dnsovertls ${link} no
-# Last, so that no other name is ever asked there. And again until it counts: systemd-networkd at its start may miss the address, and what it
-# says of a link, systemd-resolved believes.
-ExecStart=sh -c "for try in 1 2 3 4 5 6 7 8 9; do ip address replace ${linkAddress} dev ${link}; resolvectl dns ${link} ${where}; resolvectl status ${link} | grep -q 'Scopes:.*DNS' && exit; sleep 0.3; done; exit 1"
+# Last, so that no other name is ever asked there. And again until it counts: systemd-resolved believes systemd-networkd, where that runs,
+# that a link has no address, and on a busy machine it may hear of this one late or not at all.
+ExecStart=sh -c "for try in $$(seq 30); do ip address replace ${linkAddress} dev ${link}; resolvectl dns ${link} ${where}; resolvectl status ${link} | grep -q 'Scopes:.*DNS' && exit; sleep 0.3; done; exit 1"
 ExecStopPost=-ip link delete ${link}
 Restart=on-failure
 RestartSec=1

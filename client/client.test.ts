@@ -9,9 +9,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 
 import { openAuthority } from "../resolver/serve/authority.ts";
 import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
-import type { Client } from "./client-types.ts";
-import { createClient } from "./create-client.ts";
-import { ServiceSocket } from "./service-socket.ts";
+import type { Client } from "./program/client-types.ts";
+import { createClient } from "./program/create-client.ts";
+import { ServiceSocket } from "./program/service-socket.ts";
 import { closedPort } from "./testing/closed-port.ts";
 import { addressRecord, serviceRecords, startResolver, type TestResolver } from "./testing/doh-server.ts";
 

@@ -12,9 +12,9 @@ import type {
   ResolveOptions,
   ServiceEndpoint,
   Target,
-} from "./client-types.ts";
-import { createClient } from "./create-client.ts";
-import type { ServiceSocket, ServiceSocketOptions } from "./service-socket.ts";
+} from "./program/client-types.ts";
+import { createClient } from "./program/create-client.ts";
+import type { ServiceSocket, ServiceSocketOptions } from "./program/service-socket.ts";
 
 // What `import ... from "berth/client"` gives, and nothing else.
 export { BerthError } from "../shared/errors.ts";
@@ -29,8 +29,8 @@ export type {
   ResolveOptions,
   ServiceEndpoint,
   Target,
-} from "./client-types.ts";
-export { ServiceSocket, type ServiceSocketOptions } from "./service-socket.ts";
+} from "./program/client-types.ts";
+export { ServiceSocket, type ServiceSocketOptions } from "./program/service-socket.ts";
 export { createClient };
 
 let standard: Client | undefined;

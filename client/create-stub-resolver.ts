@@ -5,19 +5,19 @@ import type { Log } from "../shared/log.ts";
 import type { Name } from "../shared/name.ts";
 import { ResolverChoice } from "../shared/resolver-choice.ts";
 import { listZones } from "../shared/resolver-client.ts";
-import { CachingStub } from "./caching-stub.ts";
-import { ChangeFeed } from "./change-feed.ts";
-import { createLearntMemory, type LearntMemory } from "./learnt-memory.ts";
-import { askPorts } from "./port-list.ts";
-import { Remembered } from "./remembered.ts";
-import { ResolverAddresses } from "./resolver-addresses.ts";
-import { lookupAt } from "./resolver-lookup.ts";
-import { type Answer, askDns, type Failure } from "./stub.ts";
+import { CachingStub } from "./answers/caching-stub.ts";
+import { askPorts } from "./answers/port-list.ts";
+import { Remembered } from "./answers/remembered.ts";
+import { type Answer, askDns, type Failure } from "./answers/stub.ts";
+import { systemLookup } from "./answers/system-lookup.ts";
+import { ChangeFeed } from "./resolvers/change-feed.ts";
+import { createLearntMemory, type LearntMemory } from "./resolvers/learnt-memory.ts";
+import { ResolverAddresses } from "./resolvers/resolver-addresses.ts";
+import { lookupAt } from "./resolvers/resolver-lookup.ts";
+import { createTokenFile } from "./resolvers/token-file.ts";
+import { createTransport, type Transport } from "./resolvers/transport.ts";
+import { LearntZones } from "./resolvers/zones.ts";
 import type { NamePorts, StubResolver } from "./stub-resolver.ts";
-import { systemLookup } from "./system-lookup.ts";
-import { createTokenFile } from "./token-file.ts";
-import { createTransport, type Transport } from "./transport.ts";
-import { LearntZones } from "./zones.ts";
 
 export interface StubSettings {
   /** Base URLs of the resolvers of one registry, as the user ordered them. */

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 
 import { parseName } from "../shared/name.ts";
-import { learntFrom, textOfLearnt } from "./learnt.ts";
+import { learntFrom, textOfLearnt } from "./resolvers/learnt.ts";
 import { serviceRecords, startResolver } from "./testing/doh-server.ts";
 import { fileWith, startStubBed, stubBedOf } from "./testing/stub-bed.ts";
 

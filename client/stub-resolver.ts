@@ -1,8 +1,8 @@
 import type { Protocol } from "../shared/dns/endpoints.ts";
 import type { Name } from "../shared/name.ts";
-import type { Destination } from "./destination.ts";
-import type { Resolution } from "./resolution.ts";
-import type { Answer } from "./stub.ts";
+import type { Destination } from "./answers/destination.ts";
+import type { Resolution } from "./answers/resolution.ts";
+import type { Answer } from "./answers/stub.ts";
 
 /**
  * What a program asks of berth: where a destination leads now. One for a process, for any number of callers at once; it remembers answers

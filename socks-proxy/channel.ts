@@ -1,6 +1,6 @@
 import { connect, type Server, Socket, type SocketConstructorOpts } from "node:net";
 
-import type { Candidate } from "../client/endpoint-order.ts";
+import type { Candidate } from "../client/connect/endpoint-order.ts";
 
 /**
  * One TCP connection whose bytes are read into a buffer of its own, without a stream in between. Nothing is read while nobody takes it.

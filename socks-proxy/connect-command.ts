@@ -1,7 +1,6 @@
 import type { Socket } from "node:net";
-
-import type { ConnectOutcome } from "../client/connector.ts";
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import type { ConnectOutcome } from "../client/connect/connector.ts";
 import { type Address, formatEndpoint, parseAddress } from "../shared/address.ts";
 import { displayName } from "../shared/name.ts";
 import { type Channel, channelOf, dialChannel } from "./channel.ts";

@@ -1,4 +1,4 @@
-import { createConnector } from "../client/connector.ts";
+import { createConnector } from "../client/connect/connector.ts";
 import { createStubResolver } from "../client/create-stub-resolver.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { formatEndpoint } from "../shared/address.ts";

@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { type Refusal, refused, type SocksProtocol } from "./reply.ts";
 import {
   encodeMethodSelection,

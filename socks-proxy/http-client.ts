@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { parseAddress } from "../shared/address.ts";
 import { type ChannelDuplex, duplexOf } from "./channel-duplex.ts";
 import type { ServedConnection } from "./served-connection.ts";

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-
-import type { ConnectOutcome } from "../client/connector.ts";
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import type { ConnectOutcome } from "../client/connect/connector.ts";
 import type { HttpClient } from "./http-client.ts";
 import { answerPage, type Exchange, type ExchangeEnd, exchange, noResponsePage } from "./http-exchange.ts";
 import { framingFault, hasBody, isLoop, requestFields } from "./http-fields.ts";

@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { parseAddress } from "../shared/address.ts";
 
 /** What a request line names: where to go, and what to ask there. */

@@ -1,5 +1,5 @@
-import type { Destination } from "../client/destination.ts";
-import type { Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import type { Resolution } from "../client/answers/resolution.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import type { Address } from "../shared/address.ts";
 import { judge, judgeResolution, type Policy } from "./policy.ts";

@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import type { Negotiation } from "./negotiate.ts";
 import type { Refusal } from "./reply.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import type { Destination } from "../client/destination.ts";
-import { plainEndpoint, type Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import { plainEndpoint, type Resolution } from "../client/answers/resolution.ts";
 import { type Address, parseAddress } from "../shared/address.ts";
 import { blockOf } from "./address-block.ts";
 import { type Asked, judge, judgeResolution, type Policy } from "./policy.ts";

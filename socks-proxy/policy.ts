@@ -1,5 +1,5 @@
-import type { Destination } from "../client/destination.ts";
-import type { Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import type { Resolution } from "../client/answers/resolution.ts";
 import { type Address, isLoopback, parseAddress } from "../shared/address.ts";
 import type { Endpoint } from "../shared/dns/endpoints.ts";
 import type { Name } from "../shared/name.ts";

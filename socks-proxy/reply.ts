@@ -1,6 +1,6 @@
-import type { ConnectFailure } from "../client/connect-plan.ts";
-import type { ConnectOutcome } from "../client/connector.ts";
-import type { Resolution } from "../client/resolution.ts";
+import type { Resolution } from "../client/answers/resolution.ts";
+import type { ConnectFailure } from "../client/connect/connect-plan.ts";
+import type { ConnectOutcome } from "../client/connect/connector.ts";
 import { type BoundAddress, encodeReply, Rep, unspecified, type WireFault } from "./wire.ts";
 import { encodeSocks4Reply } from "./wire-socks4.ts";
 

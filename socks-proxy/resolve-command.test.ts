@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import type { Destination } from "../client/destination.ts";
-import { plainEndpoint, type Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import { plainEndpoint, type Resolution } from "../client/answers/resolution.ts";
 import type { NamePorts } from "../client/stub-resolver.ts";
 import { addressOf } from "../client/testing/doh-server.ts";
 import { type Name, parseName } from "../shared/name.ts";

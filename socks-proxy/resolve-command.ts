@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { type Address, familyOf } from "../shared/address.ts";
 import { BerthError, describeFault } from "../shared/errors.ts";

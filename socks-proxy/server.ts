@@ -1,4 +1,4 @@
-import type { Connector } from "../client/connector.ts";
+import type { Connector } from "../client/connect/connector.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import type { Log } from "../shared/log.ts";
 import { type Channel, whenClosed } from "./channel.ts";

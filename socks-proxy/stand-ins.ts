@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import type { Address } from "../shared/address.ts";
 import type { Name } from "../shared/name.ts";
 

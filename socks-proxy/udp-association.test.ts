@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import type { Destination } from "../client/destination.ts";
-import { plainEndpoint, type Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import { plainEndpoint, type Resolution } from "../client/answers/resolution.ts";
 import type { StubQuestion } from "../client/stub-resolver.ts";
 import { addressOf } from "../client/testing/doh-server.ts";
 import { parseName } from "../shared/name.ts";

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
-import type { Destination } from "../client/destination.ts";
-import type { Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import type { Resolution } from "../client/answers/resolution.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { type Address, familyOf, parseAddress } from "../shared/address.ts";
 import { describeFault } from "../shared/errors.ts";

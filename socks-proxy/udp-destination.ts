@@ -1,8 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
-import type { Destination } from "../client/destination.ts";
-import { type Candidate, candidatesOf } from "../client/endpoint-order.ts";
-import type { Resolution } from "../client/resolution.ts";
+import type { Destination } from "../client/answers/destination.ts";
+import type { Resolution } from "../client/answers/resolution.ts";
+import { type Candidate, candidatesOf } from "../client/connect/endpoint-order.ts";
 import { familyOf } from "../shared/address.ts";
 import type { UdpBudget } from "./udp-budget.ts";
 import { encodeDatagramHeader } from "./wire-datagram.ts";

@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { addressOctets, type BoundAddress, parseDestination } from "./wire.ts";
 
 /** The UDP request header of RFC 1928 §7: RSV, RSV, FRAG, ATYP, DST.ADDR, DST.PORT, DATA. */

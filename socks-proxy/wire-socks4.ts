@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { familyOf } from "../shared/address.ts";
 import {
   type BoundAddress,

@@ -1,4 +1,4 @@
-import type { Destination } from "../client/destination.ts";
+import type { Destination } from "../client/answers/destination.ts";
 import { type Address, familyOf, parseAddress } from "../shared/address.ts";
 
 /** SOCKS5 as RFC 1928 lays it out: bytes in, values out. Nothing a client sends makes these functions throw. */

@@ -43,7 +43,7 @@ const edges: Record<Room, RegExp> = {
   agent:
     /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
   client:
-    /^client\/(client|client-types|connect-attempts|connector|create-client|dispatcher|http-agent|name-lookup|service-socket|create-stub-resolver|learnt-memory|resolver-lookup|state-file|system-lookup|token-file|transport)\.ts$/,
+    /^client\/(client|create-stub-resolver|answers\/system-lookup|connect\/(connect-attempts|connector)|program\/(client-types|create-client|dispatcher|http-agent|name-lookup|service-socket)|resolvers\/(learnt-memory|resolver-lookup|state-file|token-file|transport))\.ts$/,
   "socks-proxy":
     /^socks-proxy\/(channel(-duplex)?|connect-command|connection-end|context|drain|listener|reverse-lookup|http-(client|exchange|forward|proxy|tunnel|upstreams)|main|negotiate|page-server|relay|server|udp-association|udp-destination|users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|keep-transparent|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
   cli: /^cli\//,
@@ -86,7 +86,7 @@ describe("import rules", () => {
 
   it("let the command line import other rooms' start functions and options only", () => {
     const entries =
-      /^(resolver\/(node|config)|agent\/(main|config|status\/(agent-status|status-option))|socks-proxy\/(main|config)|client\/(transport))\.ts$/;
+      /^(resolver\/(node|config)|agent\/(main|config|status\/(agent-status|status-option))|socks-proxy\/(main|config))\.ts$/;
     const faults = product
       .filter(({ room }) => room === "cli")
       .flatMap((source) => pathsImported(source).map((path) => ({ from: source.path, path })))

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { createClient } from "../client/create-client.ts";
+import { createClient } from "../client/program/create-client.ts";
 import { serviceRecords, startResolver, type TestResolver } from "../client/testing/doh-server.ts";
 import { nodeBinary, root } from "../packaging/source.ts";
 import { makeTemporaryDir, type TemporaryDir } from "./testbed/temporary-dir.ts";

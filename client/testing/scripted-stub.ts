@@ -1,6 +1,6 @@
 import { isInZone, type Name, parseName } from "../../shared/name.ts";
-import type { Destination } from "../destination.ts";
-import { plainEndpoint, type Resolution } from "../resolution.ts";
+import type { Destination } from "../answers/destination.ts";
+import { plainEndpoint, type Resolution } from "../answers/resolution.ts";
 import type { StubQuestion, StubResolver } from "../stub-resolver.ts";
 
 /** A stub resolver that says what a test wants it to: `now` to fresh questions, `cached` to others where it is set. */

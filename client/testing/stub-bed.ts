@@ -7,8 +7,8 @@ import type { RR } from "../../shared/dns/message.ts";
 import { createLog } from "../../shared/log.ts";
 import { parseName } from "../../shared/name.ts";
 import { makeTemporaryDir } from "../../test/testbed/temporary-dir.ts";
+import type { Resolution } from "../answers/resolution.ts";
 import { createStubResolver, type StubPorts, type StubSettings } from "../create-stub-resolver.ts";
-import type { Resolution } from "../resolution.ts";
 import type { StubResolver } from "../stub-resolver.ts";
 import { addressOf, startResolver, type TestResolver } from "./doh-server.ts";
 

@@ -1,4 +1,4 @@
-import type { Answer } from "../../client/stub.ts";
+import type { Answer } from "../../client/answers/stub.ts";
 import type { StubResolver } from "../../client/stub-resolver.ts";
 import type { Address } from "../../shared/address.ts";
 import { Rcode, RRType } from "../../shared/dns/constants.ts";

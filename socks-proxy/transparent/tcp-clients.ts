@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 
-import type { Destination } from "../../client/destination.ts";
+import type { Destination } from "../../client/answers/destination.ts";
 import { parseAddress } from "../../shared/address.ts";
 import { describeFault } from "../../shared/errors.ts";
 import { displayName, type Name } from "../../shared/name.ts";

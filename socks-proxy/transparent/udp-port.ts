@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
-import type { Candidate } from "../../client/endpoint-order.ts";
+import type { Candidate } from "../../client/connect/endpoint-order.ts";
 import type { Name } from "../../shared/name.ts";
 import type { Clock } from "./clock.ts";
 import type { Listener, PortAt } from "./open-ports.ts";

@@ -1,4 +1,4 @@
-import { type Candidate, candidatesOf } from "../../client/endpoint-order.ts";
+import { type Candidate, candidatesOf } from "../../client/connect/endpoint-order.ts";
 import { parseAddress } from "../../shared/address.ts";
 import { displayName, type Name } from "../../shared/name.ts";
 import { judgedResolve, judgeFor } from "../judged.ts";

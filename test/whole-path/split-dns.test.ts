@@ -93,6 +93,7 @@ describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a mach
     await checkNames();
   });
 
+  // On a busy machine the networks of some kinds take their time.
   it("stay so over a reboot", async () => {
     await reboot();
     await until("the zone's names", async () => (await addressOf(inZone)) === byListener);

@@ -1,6 +1,6 @@
-import type { Destination } from "../../../client/destination.ts";
-import type { Resolution } from "../../../client/resolution.ts";
-import type { Answer } from "../../../client/stub.ts";
+import type { Destination } from "../../../client/answers/destination.ts";
+import type { Resolution } from "../../../client/answers/resolution.ts";
+import type { Answer } from "../../../client/answers/stub.ts";
 import type { NamePorts, StubQuestion, StubResolver, StubStatus } from "../../../client/stub-resolver.ts";
 import type { Address } from "../../../shared/address.ts";
 import { Rcode, RRType } from "../../../shared/dns/constants.ts";

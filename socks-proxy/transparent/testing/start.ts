@@ -1,4 +1,4 @@
-import { createConnector } from "../../../client/connector.ts";
+import { createConnector } from "../../../client/connect/connector.ts";
 import { createLog, type Log } from "../../../shared/log.ts";
 import { Counts } from "../../counts.ts";
 import { Admission } from "../../limits.ts";
