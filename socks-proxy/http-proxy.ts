@@ -174,7 +174,7 @@ function turnAway(
 ): void {
   const { stream } = client;
   // It is behind the last request, as that one said itself, whose answer goes its way.
-  
+  if (fault.code === "HPE_CLOSED_CONNECTION") return;
   if (fault.code === "ECONNRESET" || !stream.writable) return void stream.destroy();
   counts.refuse("malformed-request");
   const line = lineLimits.turnedAway(
