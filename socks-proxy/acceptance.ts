@@ -1,7 +1,7 @@
 import { type Address, parseAddress } from "../shared/address.ts";
 import { describeFault } from "../shared/errors.ts";
-import type { Channel } from "./channel.ts";
 import { drain } from "./drain.ts";
+import type { Channel } from "./relay/channel.ts";
 import { ServedConnection } from "./served-connection.ts";
 import { type ConnectionContext, serveConnection } from "./server.ts";
 

@@ -3,17 +3,17 @@ import type { Destination } from "../client/answers/destination.ts";
 import type { ConnectOutcome } from "../client/connect/connector.ts";
 import { type Address, formatEndpoint, parseAddress } from "../shared/address.ts";
 import { displayName } from "../shared/name.ts";
-import { type Channel, channelOf, dialChannel } from "./channel.ts";
-import { keepEarlyBytes } from "./early-bytes.ts";
-import type { ClientRequest } from "./handshake.ts";
-import { judgeFor } from "./judged.ts";
 import { destinationText } from "./log-line.ts";
+import { judgeFor } from "./policy/judged.ts";
 import { refuse } from "./refusal.ts";
-import { relay } from "./relay.ts";
-import { granted, type Refusal } from "./reply.ts";
+import { type Channel, channelOf, dialChannel } from "./relay/channel.ts";
+import { relay } from "./relay/relay.ts";
 import type { ServedConnection } from "./served-connection.ts";
 import type { ConnectionContext } from "./server.ts";
-import { type BoundAddress, unspecified } from "./wire.ts";
+import { keepEarlyBytes } from "./socks/early-bytes.ts";
+import type { ClientRequest } from "./socks/handshake.ts";
+import { granted, type Refusal } from "./socks/reply.ts";
+import { type BoundAddress, unspecified } from "./socks/wire.ts";
 
 export type Upstream =
   | { kind: "connected"; channel: Channel; at: string }

@@ -3,18 +3,18 @@ import { createStubResolver } from "../client/create-stub-resolver.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import type { Log } from "../shared/log.ts";
-import { parseBlock } from "./address-block.ts";
 import type { ProxyConfig } from "./config.ts";
 import { Counts } from "./counts.ts";
 import { Admission } from "./limits.ts";
 import { createLineLimit } from "./line-limit.ts";
-import { parseRules } from "./policy-rules.ts";
-import { systemReverse } from "./reverse-lookup.ts";
+import { parseBlock } from "./policy/address-block.ts";
+import { parseRules } from "./policy/policy-rules.ts";
+import { openUsersFile } from "./policy/users-file.ts";
 import type { ConnectionContext } from "./server.ts";
-import { createStandIns } from "./stand-ins.ts";
+import { systemReverse } from "./socks/reverse-lookup.ts";
+import { createStandIns } from "./socks/stand-ins.ts";
 import type { Upstreams } from "./transparent/upstreams.ts";
-import { createUdpBudget, standardUdpBounds } from "./udp-budget.ts";
-import { openUsersFile } from "./users-file.ts";
+import { createUdpBudget, standardUdpBounds } from "./udp/udp-budget.ts";
 
 /** What a proxy is given beside its settings. */
 export interface ProxyPorts {

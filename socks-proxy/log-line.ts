@@ -1,8 +1,8 @@
 import type { Destination } from "../client/answers/destination.ts";
 import { formatEndpoint } from "../shared/address.ts";
-import type { Negotiation } from "./negotiate.ts";
-import type { Refusal } from "./reply.ts";
-import { Method } from "./wire.ts";
+import type { Negotiation } from "./socks/negotiate.ts";
+import type { Refusal } from "./socks/reply.ts";
+import { Method } from "./socks/wire.ts";
 
 /** The words of the log: why a connection came to nothing. Payload never gets here. */
 

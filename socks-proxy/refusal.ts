@@ -1,9 +1,9 @@
-import { endConnection } from "./connection-end.ts";
-import type { ClientRequest } from "./handshake.ts";
 import { destinationText, refusalText } from "./log-line.ts";
-import { type Refusal, refused } from "./reply.ts";
+import { endConnection } from "./relay/connection-end.ts";
 import type { ServedConnection } from "./served-connection.ts";
 import type { ConnectionContext } from "./server.ts";
+import type { ClientRequest } from "./socks/handshake.ts";
+import { type Refusal, refused } from "./socks/reply.ts";
 
 /** Tells the client why not, in its own protocol, and the log, and ends the connection. Resolves when it is closed. */
 export async function refuse(

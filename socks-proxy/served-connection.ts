@@ -1,6 +1,6 @@
 import type { Address } from "../shared/address.ts";
-import type { Channel } from "./channel.ts";
 import type { Drainable } from "./drain.ts";
+import type { Channel } from "./relay/channel.ts";
 
 /** A client's connection while it is served. */
 export class ServedConnection implements Drainable {

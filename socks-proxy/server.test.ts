@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { closedPort } from "../client/testing/closed-port.ts";
 import { addressRecord, serviceRecords } from "../client/testing/doh-server.ts";
 import { Rcode } from "../shared/dns/constants.ts";
+import { Command } from "./socks/wire.ts";
 import { type ProxyBed, startBed } from "./testing/proxy.ts";
 import { connectRaw, greeting, nameRequest, requestName } from "./testing/raw-client.ts";
-import { Command } from "./wire.ts";
 
 const unboundReply = [0, 1, 0, 0, 0, 0, 0, 0];
 let bed: ProxyBed;

@@ -1,23 +1,23 @@
 import type { Connector } from "../client/connect/connector.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import type { Log } from "../shared/log.ts";
-import { type Channel, whenClosed } from "./channel.ts";
 import { serveConnect } from "./connect-command.ts";
-import { endConnection } from "./connection-end.ts";
 import type { Counts } from "./counts.ts";
-import type { ClientRequest, Users } from "./handshake.ts";
 import type { Admission } from "./limits.ts";
 import type { LineLimit } from "./line-limit.ts";
 import { handshakeText } from "./log-line.ts";
-import { type Negotiation, negotiate } from "./negotiate.ts";
-import { serveLookup, serveUdp } from "./other-commands.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy } from "./policy/policy.ts";
 import { refuse } from "./refusal.ts";
-import type { ResolvePorts } from "./resolve-command.ts";
+import { type Channel, whenClosed } from "./relay/channel.ts";
+import { endConnection } from "./relay/connection-end.ts";
 import type { ServedConnection } from "./served-connection.ts";
-import type { StandIns } from "./stand-ins.ts";
-import type { UdpAssociationPorts } from "./udp-association.ts";
-import { Command } from "./wire.ts";
+import type { ClientRequest, Users } from "./socks/handshake.ts";
+import { type Negotiation, negotiate } from "./socks/negotiate.ts";
+import { serveLookup, serveUdp } from "./socks/other-commands.ts";
+import type { ResolvePorts } from "./socks/resolve-command.ts";
+import type { StandIns } from "./socks/stand-ins.ts";
+import { Command } from "./socks/wire.ts";
+import type { UdpAssociationPorts } from "./udp/udp-association.ts";
 
 /** What all connections of a proxy have in common. */
 export interface ConnectionContext {

@@ -1,5 +1,5 @@
 import { parseName } from "../../shared/name.ts";
-import { type ProxyStatus, proxyStatus, type StatusParts } from "../page-status.ts";
+import { type ProxyStatus, proxyStatus, type StatusParts } from "../page/page-status.ts";
 
 /** The status of a proxy that has been up for 100 s, with `changes`. */
 export function statusWith(changes: Partial<StatusParts> = {}): ProxyStatus {

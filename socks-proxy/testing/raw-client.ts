@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
-import { Command } from "../wire.ts";
+import { Command } from "../socks/wire.ts";
 
 /** VER 5, one method: no authentication. */
 export const greeting = Uint8Array.of(5, 1, 0);

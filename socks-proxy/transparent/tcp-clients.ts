@@ -4,14 +4,14 @@ import type { Destination } from "../../client/answers/destination.ts";
 import { parseAddress } from "../../shared/address.ts";
 import { describeFault } from "../../shared/errors.ts";
 import { displayName, type Name } from "../../shared/name.ts";
-import { acceptChannel } from "../channel.ts";
 import { connectFor, relayFor } from "../connect-command.ts";
 import { drain } from "../drain.ts";
-import { keepEarlyBytes } from "../early-bytes.ts";
 import { destinationText } from "../log-line.ts";
 import { logRefusal } from "../refusal.ts";
+import { acceptChannel } from "../relay/channel.ts";
 import { ServedConnection } from "../served-connection.ts";
 import type { ConnectionContext } from "../server.ts";
+import { keepEarlyBytes } from "../socks/early-bytes.ts";
 
 /** What it shares with the SOCKS clients of the same proxy: the same limits and the same policy hold for both. */
 export type TransparentContext = Pick<

@@ -1,7 +1,7 @@
 import { type Candidate, candidatesOf } from "../../client/connect/endpoint-order.ts";
 import { parseAddress } from "../../shared/address.ts";
 import { displayName, type Name } from "../../shared/name.ts";
-import { judgedResolve, judgeFor } from "../judged.ts";
+import { judgedResolve, judgeFor } from "../policy/judged.ts";
 import type { PortAt } from "./open-ports.ts";
 import type { TransparentContext } from "./tcp-clients.ts";
 

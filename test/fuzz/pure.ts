@@ -1,10 +1,10 @@
 import { deepStrictEqual } from "node:assert";
 
-import { Handshake, type HandshakeOutcome, type Users } from "../../socks-proxy/handshake.ts";
-import { parseMethods, parseRequest } from "../../socks-proxy/wire.ts";
-import { parseCredentials } from "../../socks-proxy/wire-authentication.ts";
-import { parseDatagram } from "../../socks-proxy/wire-datagram.ts";
-import { parseSocks4Request } from "../../socks-proxy/wire-socks4.ts";
+import { Handshake, type HandshakeOutcome, type Users } from "../../socks-proxy/socks/handshake.ts";
+import { parseMethods, parseRequest } from "../../socks-proxy/socks/wire.ts";
+import { parseCredentials } from "../../socks-proxy/socks/wire-authentication.ts";
+import { parseDatagram } from "../../socks-proxy/socks/wire-datagram.ts";
+import { parseSocks4Request } from "../../socks-proxy/socks/wire-socks4.ts";
 import { type Case, caseOf, chunksOf, describeCase } from "./cases.ts";
 import { datagrams, exchanges } from "./exchanges.ts";
 

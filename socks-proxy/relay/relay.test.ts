@@ -1,0 +1,144 @@
+import { createHash, hash, randomBytes } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { serviceRecords } from "../../client/testing/doh-server.ts";
+import { seededRandom } from "../../client/testing/random.ts";
+import { type ProxyBed, startBed } from "../testing/proxy.ts";
+import { greeting, nameRequest, requestName } from "../testing/raw-client.ts";
+
+const connections = 8;
+const mebibytesEachWay = 24;
+let bed: ProxyBed;
+
+beforeEach(async () => {
+  bed = await startBed();
+});
+
+afterEach(() => bed.close());
+
+test("eight connections at once, 24 MiB each way, slow readers: every byte arrives, in order", async () => {
+  const [down, up] = [randomBytes(mebibytesEachWay << 20), randomBytes(mebibytesEachWay << 20)];
+  const cut = seededRandom(24);
+  const upstreamSums: Promise<string>[] = [];
+  await serve((socket) => {
+    Readable.from(randomChunks(down, cut)).pipe(socket);
+    upstreamSums.push(sumOf(socket));
+  });
+  const clientSums = Array.from({ length: connections }, async () => {
+    const socket = connect({ host: "127.0.0.1", port: bed.port, allowHalfOpen: true });
+    // Method selection and reply are not the upstream's.
+    const sum = sumOf(socket, 2 + 10);
+    socket.write(greeting);
+    socket.write(nameRequest("web.berth.internal", 80));
+    // Each ends its direction when it has sent all, while the other one still goes on.
+    Readable.from(randomChunks(up, cut)).pipe(socket);
+    return sum;
+  });
+  expect(new Set(await Promise.all(clientSums))).toEqual(new Set([hash("sha256", down)]));
+  expect(new Set(await Promise.all(upstreamSums))).toEqual(new Set([hash("sha256", up)]));
+  expect(upstreamSums).toHaveLength(connections);
+}, 60_000);
+
+test("a reader that stops holds its sender back instead of filling the proxy's memory", async () => {
+  let written = 0;
+  await serve((socket) => {
+    socket.on("error", () => {});
+    const chunk = Buffer.alloc(1 << 20);
+    const write = () => {
+      // 256 MiB would be far more than all buffers on the way hold.
+      while (written < 256 && !socket.destroyed) {
+        written++;
+        if (!socket.write(chunk)) return void socket.once("drain", write);
+      }
+    };
+    write();
+  });
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.pause();
+  let before = -1;
+  while (written !== before) {
+    before = written;
+    await sleep(150);
+  }
+  expect(written).toBeLessThan(256);
+  client.socket.resetAndDestroy();
+});
+
+test("a reset by the upstream reaches the client as one: a part must not pass for the whole", async () => {
+  await serve(
+    (socket) => void socket.write("half of it", () => setTimeout(() => socket.resetAndDestroy(), 50)),
+  );
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  const fault = Promise.withResolvers<NodeJS.ErrnoException>();
+  client.socket.on("error", fault.resolve);
+  await client.read(20);
+  expect((await fault.promise).code).toBe("ECONNRESET");
+});
+
+test("a reset by the client reaches the upstream as one", async () => {
+  const fault = Promise.withResolvers<NodeJS.ErrnoException>();
+  await serve((socket) => void socket.resume().on("error", fault.resolve));
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.resetAndDestroy();
+  expect((await fault.promise).code).toBe("ECONNRESET");
+});
+
+test("a connection without a byte either way ends; bytes in one direction alone keep it", async () => {
+  await bed.close();
+  bed = await startBed([], { idleTimeout: 0.25 });
+  let ticks = 0;
+  await serve((socket) => {
+    const timer = setInterval(() => (++ticks < 8 ? socket.write(".") : clearInterval(timer)), 80);
+    socket.on("close", () => clearInterval(timer)).on("end", () => socket.end());
+  });
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  // The client never says a word: 7 ticks of 80 ms are more than twice the limit.
+  expect(`${await client.readToEnd()}`).toBe(".......");
+  client.socket.end();
+  await bed.proxy.close();
+  expect(bed.lines.at(-1)).toContain("7 down, idle");
+});
+
+test("a client that does not read is idle, however much waits for it", async () => {
+  await bed.close();
+  bed = await startBed([], { idleTimeout: 0.3 });
+  await serve((socket) => void socket.end(Buffer.alloc(32 << 20)));
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  await client.read(10);
+  client.socket.end();
+  client.socket.pause();
+  while (!bed.lines.some((line) => line.endsWith("idle"))) await sleep(50);
+  client.socket.destroy();
+});
+
+async function serve(connection: (socket: Socket) => void): Promise<void> {
+  const port = await bed.upstream(connection);
+  bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
+}
+
+/** Random bytes in chunks of random length, each time the same bytes cut in another way. */
+function* randomChunks(bytes: Buffer, cut: () => number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; ) {
+    const length = 1 + Math.floor(cut() * 60_000);
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
+}
+
+/** SHA-256 of all that a socket brings after `skipped` octets, to a reader that rests after each read. */
+async function sumOf(socket: Socket, skipped = 0): Promise<string> {
+  const sum = createHash("sha256");
+  let left = skipped;
+  for await (const chunk of socket) {
+    sum.update(chunk.subarray(left));
+    left -= Math.min(left, chunk.length);
+    await sleep(1);
+  }
+  return sum.digest("hex");
+}
