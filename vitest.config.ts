@@ -19,6 +19,9 @@ const slow = [
 /** They put other modules in the place of what they test with, which no other file may find. */
 const alone = ["resolver/{tokens,cached-tokens,token-text}.test.ts"];
 
+/** For tests that take milliseconds: a machine may be doing something else, and a hang is one after half a minute too. */
+const patience = { testTimeout: 30_000, hookTimeout: 60_000 };
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/summary-reporter.ts"],
@@ -26,6 +29,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          ...patience,
           include: [`${rooms}/**/*.test.ts`],
           exclude: ["test/{whole-path,testbed,conformance}/**", "**/*.worker.test.ts", ...slow, ...alone],
           // One load of the modules for all files of a worker: half the time. So what a test stubs has to be gone after it.
@@ -35,8 +39,8 @@ export default defineConfig({
           unstubGlobals: true,
         },
       },
-      { test: { name: "alone", include: alone } },
-      { test: { name: "slow", include: slow } },
+      { test: { name: "alone", ...patience, include: alone } },
+      { test: { name: "slow", ...patience, include: slow } },
       {
         // In workerd itself, on its real Durable Object storage and a local Workers KV.
         plugins: [
@@ -51,7 +55,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "worker", include: [`${rooms}/**/*.worker.test.ts`] },
+        test: { name: "worker", ...patience, include: [`${rooms}/**/*.worker.test.ts`] },
       },
       {
         // Engines, namespaces and browsers are scarce on a two-core machine: one file at a time.
