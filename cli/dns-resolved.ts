@@ -37,7 +37,8 @@ export const resolved: NameService = {
       ...units,
       { kind: "run", argv: ["systemctl", "daemon-reload"] },
       { kind: "run", argv: ["systemctl", "enable", unit] },
-      { kind: "run", argv: ["systemctl", "restart", unit] },
+      { kind: "run", argv: ["systemctl", "restart", unit], mayFail: "systemd tries again each second" },
+      { kind: "run", argv: ["sh", "-c", untilActive] },
       flushCaches,
     ];
   },
@@ -70,6 +71,8 @@ export const resolved: NameService = {
     return { zones, server: { host, port: Number(port) } };
   },
 };
+
+const untilActive = `for try in $(seq 40); do systemctl is-active --quiet ${unit} && exit; sleep 0.5; done; exit 1`;
 
 /** What is cached of a zone's names from before is of another server. */
 const flushCaches: DnsChange = {
@@ -119,9 +122,9 @@ ExecStart=resolvectl llmnr ${link} no
 ExecStart=resolvectl mdns ${link} no
 ExecStart=resolvectl dnssec ${link} no
 ExecStart=resolvectl dnsovertls ${link} no
-# Last, so that no other name is ever asked there. And again until it counts: systemd-resolved believes systemd-networkd, where that runs,
-# that a link has no address, and on a busy machine it may hear of this one late or not at all.
-ExecStart=sh -c "for try in $$(seq 30); do ip address replace ${linkAddress} dev ${link}; resolvectl dns ${link} ${where}; resolvectl status ${link} | grep -q 'Scopes:.*DNS' && exit; sleep 0.3; done; exit 1"
+# Last, so that no other name is ever asked there. It has to count: systemd-resolved believes systemd-networkd, where that runs, that a link
+# has no address, and one that starts on a busy machine may never hear of this one. Then it fails, and another link has better luck.
+ExecStart=sh -c "for try in $$(seq 6); do ip address replace ${linkAddress} dev ${link}; resolvectl dns ${link} ${where}; resolvectl status ${link} | grep -q 'Scopes:.*DNS' && exit; sleep 0.3; done; exit 1"
 ExecStopPost=-ip link delete ${link}
 Restart=on-failure
 RestartSec=1

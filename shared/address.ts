@@ -4,6 +4,9 @@ import { z } from "zod";
 export type Address = string & z.BRAND<"Address">;
 export type AddressFamily = 4 | 6;
 
+/** The source port of a datagram whose sender wants no answer (RFC 768). Node throws when one is sent there. */
+export const noPort = 0;
+
 const ipv4 = z.ipv4();
 const ipv6 = z.ipv6();
 

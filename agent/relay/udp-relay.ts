@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
-import { type Address, familyOf } from "../../shared/address.ts";
+import { type Address, familyOf, noPort } from "../../shared/address.ts";
 import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay: each client has a socket of its own, by which the answers find back to it. */
@@ -68,7 +68,7 @@ class UdpRelay implements OpenRelay {
 
   #passIn(listener: Socket, from: RemoteInfo, datagram: Buffer): void {
     const { counters } = this.#options;
-    const client = this.#clientFor(listener, from);
+    const client = from.port === noPort ? undefined : this.#clientFor(listener, from);
     if (client === undefined || (client.waiting?.length ?? 0) >= mostWaiting) {
       counters.datagramsDropped += 1;
       return;

@@ -6,8 +6,12 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { serviceRecords } from "../../client/testing/doh-server.ts";
 import { seededRandom } from "../../client/testing/random.ts";
+import type { Address } from "../../shared/address.ts";
+import { keepEarlyBytes } from "../socks/early-bytes.ts";
 import { type ProxyBed, startBed } from "../testing/proxy.ts";
 import { greeting, nameRequest, requestName } from "../testing/raw-client.ts";
+import { acceptChannel, type Channel, dialChannel } from "./channel.ts";
+import { relay } from "./relay.ts";
 
 const connections = 8;
 const mebibytesEachWay = 24;
@@ -115,6 +119,26 @@ test("a client that does not read is idle, however much waits for it", async () 
   client.socket.pause();
   while (!bed.lines.some((line) => line.endsWith("idle"))) await sleep(50);
   client.socket.destroy();
+});
+
+test("what comes while the first bytes still wait for the upstream goes behind them", async () => {
+  const accepted = Promise.withResolvers<Channel>();
+  const clientPort = await bed.upstream((socket) => accepted.resolve(acceptChannel(socket.pause())));
+  const arrived = Promise.withResolvers<Socket>();
+  const upstreamPort = await bed.upstream((socket) => arrived.resolve(socket.pause()));
+  const peer = connect({ host: "127.0.0.1", port: clientPort });
+  const client = await accepted.promise;
+  const upstream = dialChannel({ address: "127.0.0.1" as Address, port: upstreamPort });
+  keepEarlyBytes(client, new Uint8Array(0));
+  // More than the buffers of the system take from a server that does not read yet.
+  const early = Buffer.alloc(32 << 20);
+  const { ended } = relay(client, upstream, { idleMs: 60_000, early });
+  peer.end("behind");
+  while (client.socket.bytesRead < "behind".length) await sleep(5);
+  const received = Buffer.concat(await (await arrived.promise).end().toArray());
+  expect([received.length - early.length, received.subarray(-6).toString()]).toEqual([6, "behind"]);
+  peer.resume();
+  expect(await ended).toBe("ended");
 });
 
 async function serve(connection: (socket: Socket) => void): Promise<void> {

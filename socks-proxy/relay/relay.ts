@@ -96,8 +96,8 @@ class Relay implements RunningRelay {
     };
     // Its write mark is 1, so that every write that had to wait is followed by this event.
     socket.on("drain", () => from.resume());
-    if (socket.writableLength > 0) socket.once("drain", () => from.take(taker));
-    else from.take(taker);
+    // At once, even if the first bytes still wait: whoever took it before would get what comes now.
+    from.take(taker);
   }
 
   #endWriting(socket: Socket): void {

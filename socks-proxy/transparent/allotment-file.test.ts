@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,6 +44,16 @@ describe("the file of addresses", () => {
     expect(statSync(file).mode & 0o077).toBe(0);
     expect(readdirSync(join(dir, "state"))).toEqual(["allotment.json"]);
     expect(readFileSync(file, "utf8")).toContain('"127.65.2.3"');
+  });
+
+  test("is not written through a link that was laid in its way", async () => {
+    mkdirSync(join(dir, "state"));
+    const victim = join(dir, "victim");
+    writeFileSync(victim, "somebody's");
+    symlinkSync(victim, `${file}.${process.pid}.tmp`);
+    await writeAllotment(file, range, [web]);
+    expect(readFileSync(victim, "utf8")).toBe("somebody's");
+    expect(await readAllotment(file, range, log)).toEqual([web]);
   });
 
   test("may be missing, and says nothing of another range", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, unlink } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 
@@ -47,7 +47,9 @@ export async function writeAllotment(
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const file = await open(temporary, "w", 0o600);
+    // Left by a process of that number that was killed; and never through a link of somebody who may write to the directory.
+    await rm(temporary, { force: true });
+    const file = await open(temporary, "wx", 0o600);
     try {
       await file.writeFile(`${JSON.stringify({ version: 1, names }, undefined, 1)}\n`);
       await file.sync();
@@ -56,7 +58,7 @@ export async function writeAllotment(
     }
     await rename(temporary, path);
   } catch (fault) {
-    await unlink(temporary).catch(() => {});
+    await rm(temporary, { force: true }).catch(() => {});
     throw fault;
   }
 }

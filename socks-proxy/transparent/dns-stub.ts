@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dg
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 
+import { noPort } from "../../shared/address.ts";
 import type { ListenAddress } from "../../shared/config.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
@@ -25,8 +26,19 @@ const receiveBuffer = 1 << 20;
 /** When the system chooses the port for UDP, the same one may be taken for TCP. */
 const bindTries = 10;
 
+/** What the stub needs of the rest. */
+export interface DnsStubPorts {
+  answerer: Answerer;
+  /** Whether a client at this address is a program of this machine: others get no answer, which would be worth nothing to them. */
+  isLocal: (address: string) => boolean;
+  log: Log;
+}
+
 /** Answers DNS over UDP and TCP at one address. Rejects as Node's listen does. */
-export async function openDnsStub(listen: ListenAddress, answerer: Answerer, log: Log): Promise<DnsStub> {
+export async function openDnsStub(
+  listen: ListenAddress,
+  { answerer, isLocal, log }: DnsStubPorts,
+): Promise<DnsStub> {
   const { udp, tcp, address } = await bindBoth(listen);
   const counts = { queries: 0, dropped: 0, waiting: 0 };
   const connections = new Set<DnsConnection>();
@@ -43,6 +55,7 @@ export async function openDnsStub(listen: ListenAddress, answerer: Answerer, log
   }
 
   async function answerDatagram(message: Uint8Array, client: RemoteInfo): Promise<void> {
+    if (client.port === noPort || !isLocal(client.address)) return;
     if (counts.waiting >= mostWaiting) {
       counts.dropped++;
       return;
@@ -58,7 +71,8 @@ export async function openDnsStub(listen: ListenAddress, answerer: Answerer, log
   udp.on("message", (message, client) => void answerDatagram(message, client));
   tcp.on("error", (fault) => log.warn(`DNS over TCP: ${fault.message}`));
   tcp.on("connection", (socket) => {
-    if (connections.size >= mostConnections) return void socket.destroy();
+    const isWelcome = connections.size < mostConnections && isLocal(socket.remoteAddress ?? "");
+    if (!isWelcome) return void socket.destroy();
     const connection = new DnsConnection(socket, (message) => answer(message, "tcp"));
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));

@@ -31,3 +31,16 @@ test.each([
   const isOurs = (address: Address) => hostPartOf(address, range, prefix) !== undefined;
   expect(leadsToUs(answerWith(...addresses), isOurs)).toBe(expected);
 });
+
+test.each([
+  // TargetName ".", alpn=h2, ipv4hint=192.0.2.1,127.100.2.3 (RFC 9460 §7.3).
+  ["0001 00 0001 0003 026832 0004 0008 c0000201 7f640203", true],
+  ["0001 00 0001 0003 026832 0004 0008 c0000201 7f000002", false],
+  // ipv6hint=fd62:6572:7468::5.
+  ["0001 00 0006 0010 fd626572746800000000000000000005", true],
+  // ipv6hint=::ffff:127.100.2.3, which is the IPv4 address.
+  ["0001 00 0006 0010 00000000000000000000ffff7f640203", true],
+])("an HTTPS RR of %s leads to us: %s", (rdata, expected) => {
+  const octets = Uint8Array.fromHex(rdata.replaceAll(" ", ""));
+  expect(leadsToUs(answerOf(RRType.HTTPS, octets), isOurs)).toBe(expected);
+});

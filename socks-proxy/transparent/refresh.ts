@@ -15,7 +15,7 @@ const atATime = 16;
 /** Keeps the ports of the names in use what the resolver says, by the change feed and by asking again. Returns its end. */
 export function keepPortsTrue(
   stub: Pick<StubResolver, "onChange" | "status">,
-  served: Pick<ServedNames, "has" | "usedWithin" | "refresh" | "sweep">,
+  served: Pick<ServedNames, "has" | "usedWithin" | "lookAgain" | "sweep">,
   clock: Clock,
 ): () => void {
   const due = new Set<Name>();
@@ -45,7 +45,7 @@ export function keepPortsTrue(
       if (name === undefined) return;
       due.delete(name);
       running++;
-      void served.refresh(name).then(() => {
+      void served.lookAgain(name).then(() => {
         running--;
         refreshAll([]);
       });

@@ -164,6 +164,19 @@ describe("a served name", () => {
     expect([...open]).toEqual(["127.64.0.3 tcp/5432"]);
   });
 
+  test("takes no more than its share, however many ports it has", async () => {
+    publish(web, ...Array.from({ length: 50 }, (_, i) => 1000 + i));
+    publish(db, 5432);
+    const names = served({ mostPorts: 8 });
+    await names.find(web);
+    await names.find(db);
+    expect([...open].sort()).toEqual([
+      "127.64.0.2 tcp/1000",
+      "127.64.0.2 tcp/1001",
+      "127.64.0.3 tcp/5432",
+    ]);
+  });
+
   test("survives a fault of this program's own, which is said", async () => {
     publish(web, 80);
     const faults: unknown[] = [];
@@ -215,6 +228,21 @@ describe("the ports of names in use", () => {
     stub.tell("web.berth.internal");
     await passes(0);
     expect([[...open], asked]).toEqual([["127.64.0.2 tcp/81"], 2]);
+    end();
+  });
+
+  test("are looked at again when the feed says so while they are being looked at, for that may be the state before", async () => {
+    publish(web, 80);
+    const [names, stub] = [served(), new FakeStub()];
+    const end = keepPortsTrue(stub, names, clock);
+    await names.find(web);
+    // What it is told was asked before the change.
+    const looking = names.find(web);
+    publish(web, 81);
+    stub.tell("web.berth.internal");
+    await looking;
+    await passes(0);
+    expect([...open]).toEqual(["127.64.0.2 tcp/81"]);
     end();
   });
 });

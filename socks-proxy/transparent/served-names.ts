@@ -93,6 +93,12 @@ export class ServedNames {
     return found;
   }
 
+  /** The same, asked from now on: a look that is under way may have been told what was before. */
+  async lookAgain(name: Name): Promise<void> {
+    await this.#looking.get(name);
+    await this.refresh(name);
+  }
+
   has(name: Name): boolean {
     return this.#served.has(name);
   }

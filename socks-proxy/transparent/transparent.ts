@@ -6,7 +6,7 @@ import type { Name } from "../../shared/name.ts";
 import type { ProxyConfig } from "../config.ts";
 import { type AnswererPorts, createAnswerer } from "./answerer.ts";
 import type { Clock } from "./clock.ts";
-import { type DnsStub, openDnsStub } from "./dns-stub.ts";
+import { type DnsStub, type DnsStubPorts, openDnsStub } from "./dns-stub.ts";
 import { createForwarder } from "./forward.ts";
 import { createLocalCheck, type Ipv6Range, openIpv6Range } from "./ipv6-range.ts";
 import { type KeptAddresses, openKeptAddresses } from "./kept-addresses.ts";
@@ -79,16 +79,10 @@ export async function startTransparent(
   const range = parseRange(config.transparentRange);
   const ipv6 = await openIpv6Range(parseIpv6Prefix(config.transparentIpv6));
   const addresses = await openKeptAddresses(config, range, ipv6, context.log);
-  const names = serveNames(config, context, {
-    addresses,
-    isLocal: createLocalCheck(ipv6, range.size),
-    clock,
-  });
-  const asked = await answerDns(config, context, {
-    addresses,
-    find: (name) => names.served.find(name),
-    clock,
-  });
+  const isLocal = createLocalCheck(ipv6, range.size);
+  const names = serveNames(config, context, { addresses, isLocal, clock });
+  const find = (name: Name) => names.served.find(name);
+  const asked = await answerDns(config, context, { addresses, find, isLocal, clock });
   const ends = [
     keepPortsTrue(context.stub, names.served, clock),
     probeFor(ipv6, clock, context.log),
@@ -120,7 +114,7 @@ interface ServingNames {
 function serveNames(
   { restartPatience }: TransparentConfig,
   context: TransparentContext,
-  parts: { addresses: KeptAddresses; isLocal: (address: string) => boolean; clock: Clock },
+  parts: { addresses: KeptAddresses; isLocal: DnsStubPorts["isLocal"]; clock: Clock },
 ): ServingNames {
   const { addresses, isLocal, clock } = parts;
   const { log, stub, times } = context;
@@ -154,8 +148,12 @@ interface AnsweringDns {
 async function answerDns(
   config: TransparentConfig,
   { stub, times, log, lineLimits }: TransparentContext,
-  { addresses, find, clock }: { addresses: KeptAddresses; find: AnswererPorts["find"]; clock: Clock },
+  parts: { addresses: KeptAddresses; find: AnswererPorts["find"]; clock: Clock } & Pick<
+    DnsStubPorts,
+    "isLocal"
+  >,
 ): Promise<AnsweringDns> {
+  const { addresses, find, isLocal, clock } = parts;
   const upstreams = watchUpstreams(config, { log, now: clock.now });
   const forwarder = createForwarder(() => upstreams.current().filter(isNotThisOne), clock.now);
   // One timer for all questions: from then on no question waits for the zones to become known.
@@ -176,7 +174,7 @@ async function answerDns(
     resolveMs: times.resolve,
     ownAddress: parseAddress(config.dnsListen.host),
   });
-  const dns = await openDns(config.dnsListen, () => openDnsStub(config.dnsListen, answerer, log));
+  const dns = await openDns(config.dnsListen, () => openDnsStub(config.dnsListen, { answerer, isLocal, log }));
 
   /** A question that comes back would go in a circle. */
   function isNotThisOne({ address, port }: Upstream): boolean {

@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
 import type { Candidate } from "../../client/connect/endpoint-order.ts";
+import { noPort } from "../../shared/address.ts";
 import type { Name } from "../../shared/name.ts";
 import type { Clock } from "./clock.ts";
 import type { Listener, PortAt } from "./open-ports.ts";
@@ -82,7 +83,7 @@ class UdpSessions {
   }
 
   passIn(datagram: Uint8Array, from: RemoteInfo): void {
-    if (!this.#service.isLocal(from.address)) return;
+    if (from.port === noPort || !this.#service.isLocal(from.address)) return;
     const session = this.#sessionOf(from);
     if (session === undefined) return;
     this.#touch(session);

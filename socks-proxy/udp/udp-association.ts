@@ -3,7 +3,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import type { Destination } from "../../client/answers/destination.ts";
 import type { Resolution } from "../../client/answers/resolution.ts";
 import type { StubResolver } from "../../client/stub-resolver.ts";
-import { type Address, familyOf, parseAddress } from "../../shared/address.ts";
+import { type Address, familyOf, noPort, parseAddress } from "../../shared/address.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Channel } from "../relay/channel.ts";
 import { granted, type Refusal } from "../socks/reply.ts";
@@ -142,7 +142,8 @@ class Association {
 
   /** RFC 1928 §7: datagrams from any other address MUST be dropped. The port is the one announced, else the first one seen. */
   #isFromClient({ address, port }: RemoteInfo): boolean {
-    return withoutZone(address) === this.#client && (this.#clientPort === 0 || this.#clientPort === port);
+    if (withoutZone(address) !== this.#client || port === noPort) return false;
+    return this.#clientPort === 0 || this.#clientPort === port;
   }
 
   #destinationFor(destination: Destination): UdpDestination | undefined {

@@ -85,25 +85,27 @@ describe("a storm of new connections while containers are restarted, each time o
     let old: string[] = [];
     const storms: Storm[] = [];
     for (const names of generations) {
-      for (const name of names) await run(name, labels);
-      await untilEndpoints(host, old.length + names.length);
+      for (const name of names) await timed("run", run(name, labels));
+      await timed("endpoints", untilEndpoints(host, old.length + names.length));
       if (storms.length === 0) storms.push(...startStorms(host));
-      await settled(storms);
-      for (const name of old) await engine.docker("stop", "--time", "9", name);
-      await untilEndpoints(host, names.length);
-      await settled(storms);
+      await timed("settled", settled(storms));
+      for (const name of old) await timed("stop", engine.docker("stop", "--time", "9", name));
+      await timed("endpoints", untilEndpoints(host, names.length));
+      await timed("settled", settled(storms));
       for (let turn = 0; turn < restarts / generations.length; turn++) {
         const name = names[turn % names.length] ?? "";
         const before = await portOf(name);
         // Every other time round it is a crash.
-        await (Math.floor(turn / names.length) % 2 === 0 ? restart(name) : crash(name));
+        const kind = Math.floor(turn / names.length) % 2 === 0;
+        await timed(kind ? "restart" : "crash", kind ? restart(name) : crash(name));
         expect(await portOf(name)).not.toBe(before);
-        await untilEndpoints(host, names.length);
-        await settled(storms);
+        await timed("endpoints", untilEndpoints(host, names.length));
+        await timed("settled", settled(storms));
       }
       old = names;
     }
     const reports = await Promise.all(storms.map((storm) => storm.stop()));
+    for (const r of reports) console.log("TIMED-waits", JSON.stringify({ n: r.connections, cut: r.cut.length, over100: r.waits.filter((w) => w.ms > 100).length, long: longWaits(r, 100).length, w: r.waits.slice(0, 5).map((w) => Math.round(w.ms)), stalls: r.controls.filter((c) => c.ms > 33).length, c: r.controls.slice(0, 5).map((w) => Math.round(w.ms)) }));
     return reports.map((report, index) => ({ way: ways[index] ?? expect.fail(), report }));
   }
 
@@ -140,6 +142,12 @@ describe("a storm of new connections while containers are restarted, each time o
     );
   }
 
+  const timed = async <T>(what: string, run: Promise<T>): Promise<T> => {
+    const at = performance.now();
+    const result = await run;
+    console.log(`TIMED ${what} ${Math.round(performance.now() - at)}`);
+    return result;
+  };
   const portOf = (name: string) => engine.docker("port", name, "80/tcp");
 
   it("loses none of them with one container, whose name is gone in between", {
