@@ -6,7 +6,7 @@ import { parseAddress } from "../shared/address.ts";
 import { Rcode, RRType } from "../shared/dns/constants.ts";
 import { decodeQuery, encodeResponse } from "../shared/dns/message.ts";
 import { parseName } from "../shared/name.ts";
-import { probeListener } from "./dns-probe.ts";
+import { probeListener, zonesOfListener } from "./dns-probe.ts";
 
 const zone = parseName("berth.internal");
 const self = parseAddress("127.0.0.1") ?? expect.fail("no address");
@@ -27,9 +27,12 @@ describe("asking the proxy's DNS listener whether it is there", () => {
       const query = decodeQuery(bytes);
       const name = parseName(query.question?.name ?? ".");
       const isProbe = name === "_berth-probe.berth.internal." && query.question?.type === RRType.A;
-      const rdata = { type: RRType.A, address: address ?? self };
+      const isReverse = name === "1.0.0.127.in-addr.arpa.";
+      const rdata = isReverse
+        ? { type: RRType.PTR, target: parseName("_berth-probe.berth.internal") }
+        : { type: RRType.A, address: address ?? self };
       const parts =
-        address === undefined || !isProbe
+        address === undefined || !(isProbe || isReverse)
           ? { ...nothing, rcode: Rcode.NXDomain }
           : { ...nothing, rcode: Rcode.NoError, answer: [{ name, ttl: 1, rdata }] };
       socket.send(encodeResponse(query, parts), port, "127.0.0.1");
@@ -49,6 +52,11 @@ describe("asking the proxy's DNS listener whether it is there", () => {
       kind: "stranger",
       what: "no such name",
     });
+  });
+
+  it("hears of it which zones it knows, and nothing of another program", async () => {
+    expect(await zonesOfListener(await listen(self))).toEqual([zone]);
+    expect(await zonesOfListener(await listen(undefined))).toEqual([]);
   });
 
   it("says at once that nothing listens", async () => {

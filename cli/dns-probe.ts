@@ -6,8 +6,8 @@ import { type Address, familyOf, parseAddress } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
 import { Rcode, RRType } from "../shared/dns/constants.ts";
 import { decodeResponse, encodeQuery, type Response } from "../shared/dns/message.ts";
-import { displayName, type Name } from "../shared/name.ts";
-import { probeName } from "../shared/reserved.ts";
+import { displayName, type Name, parseName } from "../shared/name.ts";
+import { probeName, zoneOfProbe } from "../shared/reserved.ts";
 
 /** What a DNS server says when it is asked for what only the proxy can know. */
 export type ListenerState =
@@ -30,6 +30,18 @@ export async function probeListener(server: ListenAddress, zone: Name): Promise<
   const what =
     response.rcode === Rcode.NXDomain || response.rcode === Rcode.NoError ? "no such name" : "a refusal";
   return { kind: "stranger", what };
+}
+
+/** The zones the proxy that listens there knows, by its own word: what its address is called. None when it is not there. */
+export async function zonesOfListener({ host, port }: ListenAddress): Promise<Name[]> {
+  const address = parseAddress(host);
+  if (address === undefined || familyOf(address) === 6) return [];
+  const reverse = parseName(`${address.split(".").reverse().join(".")}.in-addr.arpa`);
+  const response = await ask(address, port, encodeQuery(reverse, RRType.PTR));
+  if (typeof response === "string") return [];
+  return response.answer.flatMap(({ rdata }) =>
+    rdata.type === RRType.PTR ? (zoneOfProbe(rdata.target) ?? []) : [],
+  );
 }
 
 /** Whether a question of any program for a name of the zone comes out at the server: asks as programs do, by getaddrinfo(3). */

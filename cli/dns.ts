@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { z } from "zod";
 
 import { type ConfigOf, type Options, readConfig, switchSchema, urlListOption } from "../shared/config.ts";
@@ -12,9 +11,11 @@ import { type Command, type CommandGroup, caOption } from "./command.ts";
 import { applyChanges, type DnsChange, linesOfChange } from "./dns-change.ts";
 import { detectNameService, nameServiceBy, nameServices } from "./dns-detect.ts";
 import { type NameMachine, thisMachine, unfinished } from "./dns-machine.ts";
+import { zonesOfListener } from "./dns-probe.ts";
 import { type ServiceName, serviceNames } from "./dns-setting.ts";
 import { dnsState } from "./dns-status.ts";
 import { parseFlags } from "./flags.ts";
+import { readToken } from "./resolver-access.ts";
 import { statePaths } from "./state.ts";
 import { fetchTrusting } from "./trust.ts";
 
@@ -23,7 +24,10 @@ const dryRunOption = {
 } satisfies Options;
 
 const whereOptions = {
-  zone: { ...proxyOptions.zone, help: "the zones, by comma (default: what the resolver says)" },
+  zone: {
+    ...proxyOptions.zone,
+    help: "the zones, by comma (default: what the resolver, or else the running proxy, says)",
+  },
   dnsListen: { ...proxyOptions.dnsListen, help: "where the transparent proxy answers DNS (127.64.0.1:53)" },
 } satisfies Options;
 
@@ -39,7 +43,7 @@ const installOptions = {
   resolver: {
     schema: urlListOption("https://127.0.0.1:8053"),
     value: "URLS",
-    help: "where the zones are learnt from",
+    help: "where the zones are learnt from, before the running proxy is asked",
   },
   tokenFile: proxyOptions.tokenFile,
   ...caOption,
@@ -126,9 +130,12 @@ function checkZones(zones: readonly Name[]): readonly Name[] {
   throw new BerthError("bad-config", message, { who: "--zone" });
 }
 
-async function learnZones({ resolver, tokenFile, ca }: ConfigOf<typeof installOptions>): Promise<Name[]> {
-  const fetch = fetchTrusting(ca ?? statePaths().caFile, ca !== undefined);
-  const token = tokenFile === undefined ? {} : { token: readFileSync(tokenFile, "utf8").trim() };
+/** Of the resolver; else of the proxy, which has learnt them of its own resolver with its own token. */
+async function learnZones(config: ConfigOf<typeof installOptions>): Promise<Name[]> {
+  const { resolver, tokenFile, ca, dnsListen } = config;
+  const { caFile, readerTokenFile } = statePaths();
+  const fetch = fetchTrusting(ca ?? caFile, ca !== undefined);
+  const token = tokenFile === undefined ? {} : { token: readToken(tokenFile, readerTokenFile) };
   const faults: unknown[] = [];
   for (const url of resolver) {
     try {
@@ -137,6 +144,8 @@ async function learnZones({ resolver, tokenFile, ca }: ConfigOf<typeof installOp
       faults.push(fault);
     }
   }
-  const message = `the zones could not be learnt: ${describeFault(faults[0])}; name them with --zone, or another resolver with --resolver`;
+  const known = await zonesOfListener(dnsListen);
+  if (known.length > 0) return known;
+  const message = `the zones could not be learnt: ${describeFault(faults[0])}; start the proxy first, name them with --zone, or another resolver with --resolver`;
   throw new BerthError("cannot-set-dns", message, { cause: undefined });
 }

@@ -1,6 +1,11 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer as createHttpServer, type Server as HttpServer, request } from "node:http";
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  request,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createHttpsServer, request as secureRequest } from "node:https";
 import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
@@ -329,6 +334,32 @@ describe("HTTP", () => {
     const agent = client.agent();
     const fault = got(request("http://nobody.berth.internal/", { agent }));
     await expect(fault).rejects.toMatchObject({ code: "ENOTFOUND" });
+  });
+
+  test("by http.request tells it each of the requests that wait for an agent's only connection", async () => {
+    const server = createHttpServer();
+    serve(web, 80, await listen(server));
+    const agent = client.agent({ maxSockets: 1 });
+    const first = got(request(`http://${web}/`, { agent }));
+    const [, reply] = (await once(server, "request")) as [unknown, ServerResponse];
+    const others = [1, 2, 3].map(() => got(request(`http://${web}/`, { agent, method: "POST" })));
+    server.close();
+    reply.setHeader("connection", "close").end("the last one");
+    expect(await first).toBe("the last one");
+    for (const other of others) await expect(other).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(agent.requests).toEqual({});
+  });
+
+  test("by http.request that was called off ends with its signal's fault, whatever comes of its name", async () => {
+    const { promise, resolve: release } = Promise.withResolvers<void>();
+    resolver.held = promise;
+    const agent = client.agent();
+    const leaving = new AbortController();
+    const reply = got(request(`http://${web}/`, { agent, signal: leaving.signal }));
+    leaving.abort();
+    release();
+    await expect(reply).rejects.toMatchObject({ name: "AbortError" });
+    expect(agent.sockets).toEqual({});
   });
 
   test("by fetch ends with its signal, while the name is waited for too", async () => {

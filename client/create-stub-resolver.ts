@@ -114,7 +114,7 @@ function rememberedAnswers(context: Context): Remembered<Answer> {
   return new Remembered<Answer>({
     ...rememberingOf(context),
     ask: (name, type, fresh) => askDns(doh, { name, type }, { fresh, signal: closing }),
-    asStale: (answer) => (answer.kind === "exists" ? { ...answer, stale: true } : answer),
+    asStale: (answer, staleUntil) => (answer.kind === "exists" ? { ...answer, staleUntil } : answer),
     calledOff: { kind: "failed", failure: calledOff },
   });
 }

@@ -1,4 +1,4 @@
-import { displayName, isInZone, labelsOf, maxNameLength, type Name, nameBelow } from "./name.ts";
+import { displayName, isInZone, labelsOf, maxNameLength, type Name, nameBelow, parentOf } from "./name.ts";
 
 /** Names berth keeps for itself, settled once for the agent (which says so early) and the registry (which enforces it). */
 
@@ -31,6 +31,12 @@ export function isHostAddressName(name: Name, zone: Name): boolean {
  */
 export function probeName(zone: Name): Name {
   return nameBelow("_berth-probe", zone);
+}
+
+/** The zone whose name for probes it is; undefined for any other name. */
+export function zoneOfProbe(name: Name): Name | undefined {
+  const zone = parentOf(name);
+  return zone !== undefined && name === probeName(zone) ? zone : undefined;
 }
 
 export interface NameRefusal {

@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import type { Destination } from "../client/answers/destination.ts";
 import type { ConnectOutcome } from "../client/connect/connector.ts";
 import { type Address, formatEndpoint, parseAddress } from "../shared/address.ts";
-import { displayName } from "../shared/name.ts";
 import { destinationText } from "./log-line.ts";
 import { judgeFor } from "./policy/judged.ts";
 import { refuse } from "./refusal.ts";
@@ -13,6 +12,7 @@ import type { ConnectionContext } from "./server.ts";
 import { keepEarlyBytes } from "./socks/early-bytes.ts";
 import type { ClientRequest } from "./socks/handshake.ts";
 import { granted, type Refusal } from "./socks/reply.ts";
+import { meantDestination } from "./socks/stand-ins.ts";
 import { type BoundAddress, unspecified } from "./socks/wire.ts";
 
 export type Upstream =
@@ -27,7 +27,7 @@ export async function serveConnect(
   context: ConnectionContext,
 ): Promise<void> {
   const { channel: client } = connection;
-  const destination = meantBy(request.destination, context);
+  const destination = meantDestination(request.destination, context.standIns);
   if (isRefusal(destination)) return refuse(connection, request, destination, context);
   const kept = keepEarlyBytes(client, early);
   const upstream = await connectFor(connection, destination, context);
@@ -82,16 +82,6 @@ export async function relayFor(
   counts.bytesUp += bytesWritten;
   counts.bytesDown += bytesRead;
   log.debug(`${destinationText(destination)} at ${at}: ${bytesWritten} bytes up, ${bytesRead} down, ${end}`);
-}
-
-/** What was resolved to an address that stands for a name is that name. */
-function meantBy(destination: Destination, { standIns }: ConnectionContext): Destination | Refusal {
-  if (destination.kind === "name") return destination;
-  const meaning = standIns.meaningOf(destination.address);
-  if (meaning === undefined) return destination;
-  if (meaning.kind === "name")
-    return { kind: "name", name: displayName(meaning.name), port: destination.port };
-  return { kind: "not-found", reason: "the address stood for a name before the proxy was started again" };
 }
 
 function isRefusal(meant: Destination | Refusal): meant is Refusal {

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 
+import { serviceRecords } from "../client/testing/doh-server.ts";
 import { type Drainable, drain } from "./drain.ts";
 import { startBed } from "./testing/proxy.ts";
 import { requestName } from "./testing/raw-client.ts";
@@ -97,3 +98,19 @@ test("a proxy that is told to end ends quiet connections on both sides without a
   expect(seen).not.toContain("a reset");
   expect(bed.lines.filter((line) => line.endsWith("drained"))).toHaveLength(2);
 }, 30_000);
+
+test("what is busy to the last is reset: a part must not pass for the whole", async () => {
+  const bed = await startBed([], { drainTimeout: 0.2 });
+  onTestFinished(() => bed.close());
+  const port = await bed.upstream((socket) => {
+    const timer = setInterval(() => socket.write("."), 20);
+    socket.on("close", () => clearInterval(timer));
+  });
+  bed.resolver.records = serviceRecords("web.berth.internal", 80, [{ address: "127.0.0.1", port }]);
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  const fault = Promise.withResolvers<NodeJS.ErrnoException>();
+  client.socket.on("error", fault.resolve);
+  await client.read(11);
+  await bed.proxy.close();
+  expect((await fault.promise).code).toBe("ECONNRESET");
+});

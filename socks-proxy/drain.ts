@@ -8,6 +8,7 @@ export interface Drainable {
   readonly isWaiting: boolean;
   /** Ends it as if both sides had, without a reset. */
   end(): void;
+  /** Breaks it off in the middle of what it does, so that nobody takes a part for the whole. */
   destroy(): void;
 }
 

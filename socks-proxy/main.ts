@@ -76,7 +76,6 @@ async function serveClients(config: ProxyConfig, shared: SharedContext, flag: st
     async close() {
       listener.close();
       await acceptance.close(config.drainTimeout * 1000);
-      http.close();
     },
   };
 }

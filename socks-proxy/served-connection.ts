@@ -27,6 +27,6 @@ export class ServedConnection implements Drainable {
   }
 
   destroy(): void {
-    this.channel.socket.destroy();
+    this.channel.socket.resetAndDestroy();
   }
 }

@@ -123,6 +123,37 @@ describe("a request that is granted", () => {
   });
 });
 
+describe("a look-up (RESOLVE), which torsocks sends with port 42", () => {
+  const web = "web.berth.internal";
+
+  test.each([
+    [["allow zone:80", "deny any"], 0],
+    [["deny zone:42", "allow zone", "deny any"], 0],
+    [["deny zone", "allow any"], 2],
+    [["allow outside:443", "deny any"], 2],
+  ])(
+    "under the rules %j is answered with %i: a name is refused when no port of it is allowed",
+    async (rule, rep) => {
+      await bed.close();
+      bed = await startBed(serviceRecords(web, 80, [{ address: "127.0.0.1", port: 80 }]), { rule });
+      const client = await connectRaw(bed.port);
+      client.send(greeting, nameRequest(web, 42, Command.Resolve));
+      expect([...(await client.read(4))]).toEqual([5, 0, 5, rep]);
+      if (rep !== 0) expect(bed.resolver.queries).toEqual([]);
+      client.socket.end();
+    },
+  );
+
+  test("outside the zones too a rule with ports allows it", async () => {
+    await bed.close();
+    bed = await startBed([], { rule: ["allow localhost:443", "deny any"] });
+    const client = await connectRaw(bed.port);
+    client.send(greeting, nameRequest("localhost", 42, Command.Resolve));
+    expect([...(await client.read(8))]).toEqual([5, 0, 5, 0, 0, 1, 127, 0]);
+    client.socket.end();
+  });
+});
+
 describe("a request that is not granted gets a reply of full length, and then the end", () => {
   test("1: the resolver fails", async () => {
     bed.resolver.faults.set("_80._tcp.web.berth.internal", Rcode.ServFail);

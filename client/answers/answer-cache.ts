@@ -19,6 +19,8 @@ interface Kept<T> {
 /** An answer past its time. */
 export interface StaleAnswer<T> {
   value: T;
+  /** When it is too old to stand in. */
+  staleUntil: number;
   /** When asking for a newer one last came to nothing. */
   failedAt: number | undefined;
 }

@@ -129,7 +129,7 @@ export class CachingStub implements StubResolver {
   }
 
   #note(text: string, resolution: Resolution): void {
-    if (resolution.kind !== "endpoints" || resolution.stale) return;
+    if (resolution.kind !== "endpoints" || resolution.staleUntil !== undefined) return;
     this.#answered.note(nameAsWritten(text), this.#parts.now());
   }
 }

@@ -158,8 +158,9 @@ function* askOne(name: Name, type: number): Steps<Answer> {
 }
 
 function foundBy(answers: readonly Answer[], endpoints: EndpointsFound["endpoints"]): EndpointsFound {
-  const isStale = answers.some((answer) => answer.kind === "exists" && answer.stale);
-  return { kind: "endpoints", endpoints, inZone: true, ...(isStale ? { stale: true } : {}) };
+  const until = answers.flatMap((answer) => (answer.kind === "exists" ? (answer.staleUntil ?? []) : []));
+  const found = { kind: "endpoints", endpoints, inZone: true } as const;
+  return until.length === 0 ? found : { ...found, staleUntil: Math.min(...until) };
 }
 
 /** Because there is none, or because an answer that may have had some did not come. */

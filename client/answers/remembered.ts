@@ -22,7 +22,7 @@ export interface RememberedPorts<T> {
   ask: (name: Name, kind: number, isFresh: boolean) => Promise<Asked<T>>;
   /** Whether the resolver to turn to did not answer when it was last asked. */
   isFailing: () => boolean;
-  asStale: (value: T) => T;
+  asStale: (value: T, staleUntil: number) => T;
   /** What a question reads as whose asker went away. */
   calledOff: T;
   limits: CacheLimits;
@@ -111,7 +111,7 @@ export class Remembered<T> {
 
   #serve(stale: StaleAnswer<T>): T {
     this.counts.stale++;
-    return this.#ports.asStale(stale.value);
+    return this.#ports.asStale(stale.value, stale.staleUntil);
   }
 
   #learn(name: Name, kind: number, asked: Asked<T>, { isOutdated }: Flight): void {

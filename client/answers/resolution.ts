@@ -18,8 +18,11 @@ export interface EndpointsFound {
   endpoints: readonly Endpoint[];
   /** Whether berth's resolver said so, and not the system or the destination itself. */
   inZone: boolean;
-  /** An answer past its TTL, given because no resolver answers (RFC 8767). */
-  stale?: true;
+  /**
+   * Of an answer past its TTL, given because no resolver answers (RFC 8767): when it is too old for that as well, in milliseconds of the
+   * stub resolver's clock.
+   */
+  staleUntil?: number;
 }
 
 /** The port asked for, at addresses that are to be tried in their order. */

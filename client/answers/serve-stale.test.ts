@@ -32,7 +32,12 @@ const breaks: [string, number, (resolver: TestResolver) => void][] = [
   ["is silent", 400, (resolver) => resolver.faults.set(owner, "silence")],
 ];
 
-const stale = { kind: "endpoints", endpoints: [{ port: 32768 }], inZone: true, stale: true };
+const stale = {
+  kind: "endpoints",
+  endpoints: [{ port: 32768 }],
+  inZone: true,
+  staleUntil: expect.any(Number),
+};
 const none = { kind: "no-answer" };
 
 beforeEach(async () => {
@@ -108,6 +113,13 @@ describe("an answer that stands in", { timeout: 30_000 }, () => {
     expect(bed.resolver.queries).toHaveLength(3);
   });
 
+  test("says how long it may stand in", async () => {
+    await startWith(ephemeral);
+    const tooOldAt = bed.clock.now() + 10_000;
+    bed.resolver.faults.set(owner, Rcode.ServFail);
+    expect(await bed.resolve(name, 80)).toMatchObject({ staleUntil: tooOldAt });
+  });
+
   test("gives way to what the resolver says when it is back", async () => {
     await startWith(fixed);
     bed.resolver.faults.set(owner, Rcode.ServFail);
@@ -117,7 +129,7 @@ describe("an answer that stands in", { timeout: 30_000 }, () => {
     await bed.clock.advance(1_000);
     const answer = await bed.resolve(name, 80);
     expect(answer).toMatchObject({ kind: "endpoints", endpoints: [{ port: 32769 }] });
-    expect(answer).not.toHaveProperty("stale");
+    expect(answer).not.toHaveProperty("staleUntil");
   });
 
   test("does not stand in for a resolver that wants a token", async () => {
@@ -165,7 +177,7 @@ test("a second resolver answers before anything stands in", async () => {
     first.close();
     const answer = await bed.resolve(name, 80);
     expect(answer).toMatchObject({ endpoints: [{ port: 32769 }] });
-    expect(answer).not.toHaveProperty("stale");
+    expect(answer).not.toHaveProperty("staleUntil");
     expect(bed.stub.status().resolvers).toEqual([
       { url: first.url, state: "failing", fault: expect.stringContaining("no answer") },
       { url: second.url, state: "current" },

@@ -10,7 +10,7 @@ import type { Resolution } from "./resolution.ts";
 
 /** A stub resolver's three outcomes. `exists` may be NODATA: the name is there, with or without RRs of the type asked for. */
 export type Answer =
-  | { kind: "exists"; response: DnsResponse; stale?: true }
+  | { kind: "exists"; response: DnsResponse; staleUntil?: number }
   | { kind: "nxdomain"; response: DnsResponse }
   | { kind: "failed"; failure: Failure };
 

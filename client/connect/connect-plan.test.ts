@@ -200,6 +200,34 @@ test("the patience is counted from when the silent ones were given up", () => {
   expect(end).toMatchObject({ kind: "connect-failed", failures: [{ errno: "ETIMEDOUT" }] });
 });
 
+describe("while no resolver answers", () => {
+  const silent: Resolution = { kind: "no-answer", reason: "the resolver is gone" };
+
+  test("what an answer of before names is tried again for 10 s, and when a resolver answers again", () => {
+    patience = 60_000;
+    start(a);
+    fail(a, 5);
+    answer(silent, 20);
+    retry(9_999);
+    fail(a, 9_999);
+    expect(plan.retry(10_100)).toBe(false);
+    answer([a], 20_000);
+    retry(20_100);
+  });
+
+  test("a stale one is tried again until it is too old", () => {
+    patience = 10_000;
+    start({ ...plainEndpoint([addressOf("10.0.0.5")], 1, true), staleUntil: 1_000 }, a);
+    fail(a, 5);
+    answer(silent, 20);
+    retry(999);
+    fail(a, 999);
+    expect(plan.retry(1_000)).toBe(false);
+    at(10_005);
+    expect(end).toMatchObject({ kind: "connect-failed" });
+  });
+});
+
 test("a name that is gone is waited for from the start", () => {
   patience = 10_000;
   start(notFound);
@@ -208,11 +236,10 @@ test("a name that is gone is waited for from the start", () => {
   expect(said).toEqual(["dial 1"]);
 });
 
-function start(...first: Candidate[] | [Resolution]): void {
-  const [answer] = first;
-  const isAnswer = answer !== undefined && "kind" in answer;
-  const candidates = isAnswer ? [] : (first as Candidate[]);
-  const found = isAnswer ? answer : plainEndpoint([addressOf("10.0.0.5")], 1, true);
+function start(...first: (Candidate | Resolution)[]): void {
+  const candidates = first.filter((each): each is Candidate => !("kind" in each));
+  const given = first.find((each): each is Resolution => "kind" in each);
+  const found = given ?? plainEndpoint([addressOf("10.0.0.5")], 1, true);
   plan = new ConnectPlan({ connectMs: 10_000, patience: () => patience }, found, candidates, now);
   look();
 }

@@ -1,3 +1,4 @@
+import { ephemeralStaleMs } from "../answers/lifetime.ts";
 import type { Resolution } from "../answers/resolution.ts";
 import { candidateKey } from "./dead-endpoints.ts";
 import type { Candidate } from "./endpoint-order.ts";
@@ -61,6 +62,8 @@ export class ConnectPlan {
   readonly #failedAt = new Map<string, number>();
   #known: readonly Candidate[];
   #answer: Resolution;
+  /** When what failed is not tried again any more, unless a resolver answers before: its port may be another program's by then. */
+  #retryUntil: number;
   /** When attempts under way are given up. */
   #until: number;
   #asking: "not yet" | "never" | "asked" | "answered" = "not yet";
@@ -72,6 +75,8 @@ export class ConnectPlan {
   constructor(limits: PlanLimits, first: Resolution, candidates: readonly Candidate[], now: number) {
     this.#limits = limits;
     this.#answer = first;
+    const { staleUntil = now + ephemeralStaleMs } = first.kind === "endpoints" ? first : {};
+    this.#retryUntil = staleUntil;
     this.#known = distinct(candidates);
     this.#queue = this.#known;
     this.#until = now + limits.connectMs;
@@ -88,6 +93,7 @@ export class ConnectPlan {
       return this.#dropPending(() => true, false);
     }
     this.#answer = answer;
+    this.#retryUntil = now + ephemeralStaleMs;
     this.#known = distinct(candidates);
     const named = new Set(this.#known.map(candidateKey));
     // One that went and comes again has been published anew.
@@ -116,6 +122,7 @@ export class ConnectPlan {
   /** Tries again what failed, where that makes sense by now and nothing else is under way. Says whether there is any. */
   retry(now: number): boolean {
     if (this.#patientUntil === undefined || this.#queue.length + this.#pending.size > 0) return false;
+    if (now >= this.#retryUntil) return false;
     this.#queue = this.#known.filter((candidate) => {
       const key = candidateKey(candidate);
       const refused = this.#failures.get(key)?.errno === "ECONNREFUSED";

@@ -1,6 +1,6 @@
 import { type ClientRequestArgs, Agent as HttpAgent, type AgentOptions as HttpAgentOptions } from "node:http";
 import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from "node:https";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import type { OpenSocket } from "./service-socket.ts";
@@ -47,7 +47,14 @@ function openFor(open: OpenSocket, asked: ClientRequestArgs, usualPort: number):
   return open(target, { allowHalfOpen: false, signal: never });
 }
 
-/** Node's types want a socket beside a fault as well, and its code looks at the fault alone. */
+/** As a socket that fails: Node's agents go on with the requests that wait for one when a socket closes, not when they are told of a fault. */
 function failing(done: Done): (fault: Error) => void {
-  return (fault) => (done as (fault: Error) => void)(fault);
+  return (fault) => {
+    const failed = new Socket();
+    // Else what is written to it would fail before it does, for another reason.
+    failed.cork();
+    done(null, failed);
+    // Once the request has it and listens, or has left it because it was called off.
+    process.nextTick(() => failed.destroy(fault));
+  };
 }

@@ -121,7 +121,7 @@ function connectorOf(
       : connectTcp(where);
     if (!isRef) neverRef(socket);
     socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error("no connection in time")));
-    const failed = (fault: Error): void => done(fault, null);
+    const failed = (fault: Error): void => done(explained(fault, hostname), null);
     socket.once("error", failed);
     socket.once(isTls ? "secureConnect" : "connect", () => {
       socket.off("error", failed);
@@ -130,6 +130,13 @@ function connectorOf(
       done(null, socket);
     });
   };
+}
+
+/** Node's own advice leads to trust for the whole process, which is not what is missing. */
+function explained(fault: NodeJS.ErrnoException, hostname: string): Error {
+  if (!/SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/.test(fault.code ?? "")) return fault;
+  const text = `no authority trusted here has signed its certificate (${fault.code}); give the resolver's tls/ca.pem with --ca or BERTH_CA`;
+  return new BerthError("untrusted-resolver", text, { who: hostname });
 }
 
 /** The HTTP client holds a connection for as long as a reply is on its way, which the change feed's always is. */

@@ -4,6 +4,7 @@ import type { Destination } from "../../client/answers/destination.ts";
 import { parseAddress } from "../../shared/address.ts";
 import { type ChannelDuplex, duplexOf } from "../relay/channel-duplex.ts";
 import type { ServedConnection } from "../served-connection.ts";
+import { HttpUpstreams } from "./http-upstreams.ts";
 
 /** Milliseconds. */
 export interface HttpTimes {
@@ -28,6 +29,7 @@ const mostWaiting = 64;
 export class HttpClient {
   readonly connection: ServedConnection;
   readonly stream: ChannelDuplex;
+  readonly upstreams: HttpUpstreams;
   /** Who has proved to ask last. */
   user: string | undefined;
   /** What the connection has become, after CONNECT or an upgrade. */
@@ -41,11 +43,13 @@ export class HttpClient {
   constructor(connection: ServedConnection, early: Uint8Array, times: HttpTimes) {
     this.connection = connection;
     this.stream = duplexOf(connection.channel, early);
+    this.upstreams = new HttpUpstreams(times.idle);
     this.#times = times;
     // What goes wrong shows in the close that follows; unheard, the event would end the process.
     this.stream.on("error", () => {});
     this.stream.once("close", () => {
       clearTimeout(this.#deadline);
+      this.upstreams.close();
       for (const end of this.#unanswered) end();
     });
     this.stream.once("finish", () => this.#awaitHead(lingerMs));

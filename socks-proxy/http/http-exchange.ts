@@ -1,6 +1,13 @@
-import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from "node:http";
+import type {
+  ClientRequest,
+  IncomingMessage,
+  InformationEvent,
+  OutgoingMessage,
+  ServerResponse,
+} from "node:http";
+import type { Socket } from "node:net";
 
-import { hasBody, responseFields, trailerFields } from "./http-fields.ts";
+import { framingFault, hasBody, isFramed, responseFields, trailerFields } from "./http-fields.ts";
 import { type HttpPage, httpPage, messageHead, pageFields } from "./http-page.ts";
 
 /** A request of a client, and what will answer it. */
@@ -12,6 +19,9 @@ export interface Exchange {
   /** Breaks the client's connection off, so that it cannot take what it got for the whole. */
   breakOff(): void;
 }
+
+/** As Node's parser has it. */
+const noHttp = "HPE_INVALID_TRANSFER_ENCODING";
 
 export type ExchangeEnd =
   | "answered"
@@ -67,7 +77,7 @@ function sendBody(request: IncomingMessage, upstream: ClientRequest): void {
     return;
   }
   // A client that waits for 100 (Continue) waits for the server's.
-  upstream.flushHeaders();
+  sendHead(upstream);
   request.pipe(upstream, { end: false });
   request.once("end", () => {
     if (upstream.destroyed) return;
@@ -91,6 +101,11 @@ async function sendResponse(
   const { request, response, via, breakOff } = parts;
   if (response.destroyed) return "client-gone";
   const { statusCode = 0, statusMessage = "", rawHeaders, httpVersion } = incoming;
+  const framing = framingFault(rawHeaders);
+  if (framing !== undefined) {
+    upstream.destroy();
+    return { kind: "no-response", fault: Object.assign(new Error(framing), { code: noHttp }) };
+  }
   const fields = responseFields(rawHeaders, httpVersion, via);
   // What is left of a body would be taken for the next request.
   const closing = isRead(request) ? [] : ["Connection", "close"];
@@ -100,11 +115,11 @@ async function sendResponse(
     upstream.destroy();
     return { kind: "no-response", fault: fault as Error };
   }
-  response.flushHeaders();
+  sendHead(response);
   const { promise, resolve } = Promise.withResolvers<ExchangeEnd>();
   incoming.pipe(response, { end: false });
   incoming.once("error", () => {});
-  incoming.once("close", () => resolve(incoming.complete ? "answered" : "broken-off"));
+  incoming.once("close", () => resolve(isWhole(incoming) ? "answered" : "broken-off"));
   response.once("close", () => resolve("client-gone"));
   const end = await promise;
   if (end === "broken-off") breakOff();
@@ -113,6 +128,19 @@ async function sendResponse(
   if (trailers.length > 0) response.addTrailers(trailers);
   response.end();
   return "answered";
+}
+
+/** Where only the end of its connection ends a body, Node takes a reset for that end too. */
+function isWhole(incoming: IncomingMessage): boolean {
+  // It has none any more when that was given back, to be used again.
+  const socket = incoming.socket as Socket | null;
+  const isCut = socket !== null && socket.errored !== null && !isFramed(incoming.rawHeaders);
+  return incoming.complete && !isCut;
+}
+
+/** At once, before its body. Node's `flushHeaders` would send octets beyond ASCII, which are Latin-1 here, as UTF-8. */
+function sendHead(message: OutgoingMessage): void {
+  message.write("", "latin1");
 }
 
 /** Nothing of it is still to come. Of one without a body Node says so a moment late. */
@@ -135,7 +163,8 @@ function sendInformation({ request, response, via }: Exchange, information: Info
 /** When a server did not answer. */
 export function noResponsePage(shown: string, fault: Error & { code?: string }): HttpPage {
   if (fault.code === "ETIMEDOUT") return httpPage(504, `berth: ${shown}: the server was silent too long`);
-  if (fault.code?.startsWith("HPE_"))
+  // What Node does not parse, or would not write.
+  if (/^(?:HPE|ERR)_/.test(fault.code ?? ""))
     return httpPage(502, `berth: ${shown}: what the server sent is no HTTP (${fault.code})`);
   return httpPage(502, `berth: ${shown}: the server closed the connection before it answered`);
 }

@@ -91,7 +91,12 @@ export function hasBody(fields: RawFields): boolean {
   return isChunkedMessage(fields) || valuesOf(fields, "content-length").some((value) => !/^0*$/.test(value));
 }
 
-/** What keeps a request's framing from being understood in one way only (RFC 9112 §6.1, §6.3); undefined when nothing does. */
+/** Whether the message says itself where its body ends. */
+export function isFramed(fields: RawFields): boolean {
+  return isChunkedMessage(fields) || has(fields, "content-length");
+}
+
+/** What keeps a message from being understood in one way only (RFC 9112 §6.1, §6.3); undefined when nothing does. */
 export function framingFault(fields: RawFields): string | undefined {
   const codings = valuesOf(fields, "transfer-encoding");
   const lengths = valuesOf(fields, "content-length");
@@ -99,7 +104,9 @@ export function framingFault(fields: RawFields): string | undefined {
   if (codings.length > 1 || codings.some((value) => value.trim().toLowerCase() !== "chunked")) {
     return "its Transfer-Encoding is not just chunked";
   }
-  return lengths.length > 1 ? "it has more than one Content-Length" : undefined;
+  if (lengths.length > 1) return "it has more than one Content-Length";
+  // RFC 9112 §3.2.
+  return valuesOf(fields, "host").length > 1 ? "it has more than one Host" : undefined;
 }
 
 export function valuesOf(fields: RawFields, wanted: string): string[] {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Destination } from "../../client/answers/destination.ts";
 import type { ConnectOutcome } from "../../client/connect/connector.ts";
 import { destinationText } from "../log-line.ts";
@@ -10,7 +11,7 @@ import { framingFault, hasBody, isLoop, requestFields } from "./http-fields.ts";
 import { type HttpPage, httpPage, refusalPage } from "./http-page.ts";
 import type { HttpMeans } from "./http-proxy.ts";
 import { absoluteTarget, type HttpTarget, type NoTarget } from "./http-target.ts";
-import type { UpstreamHead, UpstreamKey } from "./http-upstreams.ts";
+import type { HttpUpstreams, UpstreamHead, UpstreamKey } from "./http-upstreams.ts";
 
 /** Methods that ask for nothing to be done (RFC 9110 §9.2.1): to ask twice is to ask once. */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
@@ -20,6 +21,7 @@ interface Forwarded extends Exchange {
   target: HttpTarget;
   head: UpstreamHead;
   key: UpstreamKey;
+  upstreams: HttpUpstreams;
   /** It may be sent again after a connection that was kept turned out to be gone. */
   isRepeatable: boolean;
 }
@@ -45,8 +47,8 @@ export async function forward(
   // Asked for each request: over a connection that is kept, nobody else would.
   const denied = judgement.before(target.destination);
   if (denied !== undefined) return refuse(forwarded, denied, means);
-  if (forwarded.isRepeatable && means.upstreams.hasKept(forwarded.key)) {
-    const end = await exchange(forwarded, means.upstreams.requestKept(forwarded.head, forwarded.key));
+  if (forwarded.isRepeatable && forwarded.upstreams.hasKept(forwarded.key)) {
+    const end = await exchange(forwarded, forwarded.upstreams.requestKept(forwarded.head, forwarded.key));
     // Time that was waited once is not waited again.
     if (typeof end === "string" || end.fault.code === "ETIMEDOUT") return answered(forwarded, end);
   }
@@ -58,16 +60,12 @@ export async function forward(
   }
   if (outcome.kind !== "connected") return refuse(forwarded, outcome, means);
   means.counts.granted++;
-  await answered(forwarded, await send(forwarded, outcome.upstream, means));
+  await answered(forwarded, await send(forwarded, outcome.upstream));
 }
 
-function send(
-  forwarded: Forwarded,
-  upstream: Parameters<HttpMeans["upstreams"]["requestOver"]>[0],
-  means: HttpMeans,
-): Promise<ExchangeEnd> {
-  const { head, key, isRepeatable } = forwarded;
-  return exchange(forwarded, means.upstreams.requestOver(upstream, head, key, isRepeatable));
+function send(forwarded: Forwarded, upstream: Socket): Promise<ExchangeEnd> {
+  const { head, key, upstreams, isRepeatable } = forwarded;
+  return exchange(forwarded, upstreams.requestOver(upstream, head, key, isRepeatable));
 }
 
 /** What keeps a request from being understood in one way, or from going anywhere. */
@@ -100,6 +98,7 @@ function forwardedFrom(
     via,
     target,
     breakOff: () => client.breakOff(),
+    upstreams: client.upstreams,
     head: {
       method,
       path,

@@ -162,6 +162,33 @@ describe("a request in absolute-form", () => {
     expect(site.connections).toHaveLength(2);
   });
 
+  test("of another client never goes over it: it may be open to that client alone", async () => {
+    const site = await echoSite();
+    for (const url of ["/1", "/2"]) {
+      const client = await bed.client();
+      client.socket.write(get(`http://${web}${url}`, ""));
+      await client.until(`"url":"${url}"`);
+    }
+    expect(site.connections).toHaveLength(2);
+  });
+
+  test("field values beyond ASCII cross as they are", async () => {
+    let asked = "";
+    await bed.rawSite(web, (socket) =>
+      socket.setEncoding("latin1").on("data", (text) => {
+        asked += text;
+        if (asked.endsWith("hello"))
+          socket.end("HTTP/1.1 200 D\xe9j\xe0\r\nX: \xe9\r\nContent-Length: 2\r\n\r\nok", "latin1");
+      }),
+    );
+    const client = await bed.client();
+    const request = `POST http://${web}/ HTTP/1.1\r\nHost: x\r\nX: \xe9\r\nContent-Length: 5\r\n\r\nhello`;
+    client.socket.write(request, "latin1");
+    await client.until("ok");
+    expect(asked).toContain("X: \xe9\r\n");
+    expect(client.text()).toMatch(/^HTTP\/1\.1 200 D\xe9j\xe0\r\nX: \xe9\r\n/);
+  });
+
   test("that changes something never goes over a kept connection", async () => {
     const site = await echoSite();
     const client = await bed.client();
@@ -319,6 +346,20 @@ describe("what breaks off", () => {
     expect(reply).not.toMatch(/\r\n0\r\n\r\n$/);
   });
 
+  test("a response that only its connection's end would end, and a reset ends, never looks whole", async () => {
+    let reset = (): void => {};
+    await bed.rawSite(web, (socket) => {
+      reset = () => void socket.resetAndDestroy();
+      socket.once("data", () => void socket.write("HTTP/1.1 200 OK\r\n\r\npart"));
+    });
+    const client = await bed.client();
+    client.socket.write(get(`http://${web}/`));
+    await client.until("part");
+    reset();
+    expect(await client.closed).toMatchObject({ code: "ECONNRESET" });
+    expect(client.text()).not.toMatch(/\r\n0\r\n\r\n$/);
+  });
+
   test("to an HTTP/1.0 client it is a reset", async () => {
     await bed.rawSite(web, (socket) =>
       socket.once("data", () =>
@@ -369,6 +410,10 @@ describe("what breaks off", () => {
     [
       "both a length and chunks",
       "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    [
+      "a coding besides chunks",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n4\r\npart\r\n0\r\n\r\n",
     ],
     [
       "a switch nobody asked for",
@@ -465,6 +510,7 @@ describe("a request that leads nowhere is told why", () => {
       `POST http://${web}/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
       /400 /,
     ],
+    ["two hosts", `GET http://${web}/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`, /400 /],
     ["a bare line feed", `GET http://${web}/ HTTP/1.1\nHost: a\n\n`, /400 /],
     [
       "a space before the colon",

@@ -13,7 +13,6 @@ import { valuesOf } from "./http-fields.ts";
 import { forward } from "./http-forward.ts";
 import { authenticationPage, type HttpPage, httpPage, pageMessage, refusalPage } from "./http-page.ts";
 import { serveConnectRequest, serveUpgrade } from "./http-tunnel.ts";
-import { HttpUpstreams } from "./http-upstreams.ts";
 
 export type HttpContext = Pick<
   ConnectionContext,
@@ -22,7 +21,6 @@ export type HttpContext = Pick<
 
 /** What the parts of the HTTP proxy share. */
 export interface HttpMeans extends HttpContext {
-  upstreams: HttpUpstreams;
   /** The proxy's name in Via fields (RFC 9110 §7.6.3): of this process alone, as by it a request in a circle is known. */
   via: string;
 }
@@ -30,8 +28,6 @@ export interface HttpMeans extends HttpContext {
 export interface HttpProxy {
   /** Serves a client that speaks HTTP, from its first bytes on. Resolves when its connection is closed, and its tunnel too. */
   serve(connection: ServedConnection, early: Uint8Array): Promise<void>;
-  /** Closes what is kept for later requests. */
-  close(): void;
 }
 
 /** Cookies are long; what is longer than this is no request. */
@@ -40,7 +36,7 @@ const headOctets = 32_768;
 /** The HTTP proxy (RFC 9110 §7.6): CONNECT, and requests in absolute-form, each judged and connected as SOCKS ones are. */
 export function createHttpProxy(context: HttpContext): HttpProxy {
   const via = `berth-${randomBytes(4).toString("hex")}`;
-  const means: HttpMeans = { ...context, via, upstreams: new HttpUpstreams(context.times.idle) };
+  const means: HttpMeans = { ...context, via };
   const clients = new WeakMap<Duplex, HttpClient>();
   const server = parsingServer(clients, means);
   return {
@@ -51,9 +47,6 @@ export function createHttpProxy(context: HttpContext): HttpProxy {
       await whenClosed(connection.channel.socket);
       await client.tunnel;
       if (client.user !== undefined) context.admission.releaseUser(client.user);
-    },
-    close() {
-      means.upstreams.close();
     },
   };
 }

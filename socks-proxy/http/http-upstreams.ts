@@ -19,8 +19,9 @@ const quietMs = 4_000;
 const keptPerDestination = 8;
 
 /**
- * Connections to servers behind the proxy. They are kept for a few seconds after a request, for the next one to the same destination:
- * a page's parts then need one connection, and not one each.
+ * One client connection's connections to servers behind the proxy. They are kept for a few seconds after a request, for the next one to the
+ * same destination: a page's parts then need one connection, and not one each. No other client gets one: where this one may go another
+ * need not be let, and some servers take a connection for a person (RFC 4559 §4.1).
  */
 export class HttpUpstreams {
   readonly #idleMs: number;

@@ -130,8 +130,12 @@ function badRule(text: string, fault: string, cause?: unknown): BerthError {
   return new BerthError("bad-rule", `rule "${text}": ${fault}`, { who: "--rule", cause });
 }
 
+/** What a look-up is judged at: no connection goes to it. It may be made as soon as one port of a name is allowed. */
+export const lookupPort = 0;
+
 /** Whether `port` is one of the rule's. */
 export function includesPort(rule: Rule, port: number): boolean {
+  if (port === lookupPort) return rule.action === "allow" || rule.ports === undefined;
   return rule.ports === undefined || rule.ports.some(({ first, last }) => first <= port && port <= last);
 }
 

@@ -109,6 +109,21 @@ test("a connection without a byte either way ends; bytes in one direction alone 
   expect(bed.lines.at(-1)).toContain("7 down, idle");
 });
 
+test("what is idle in the middle of something is reset: a part must not pass for the whole", async () => {
+  await bed.close();
+  bed = await startBed([], { idleTimeout: 0.25 });
+  const atUpstream = Promise.withResolvers<NodeJS.ErrnoException>();
+  await serve((socket) => void socket.on("error", atUpstream.resolve).resume().write("half of it"));
+  const client = await requestName(bed.port, "web.berth.internal", 80);
+  const atClient = Promise.withResolvers<NodeJS.ErrnoException>();
+  client.socket.on("error", atClient.resolve);
+  await client.read(20);
+  expect([(await atClient.promise).code, (await atUpstream.promise).code]).toEqual([
+    "ECONNRESET",
+    "ECONNRESET",
+  ]);
+});
+
 test("a client that does not read is idle, however much waits for it", async () => {
   await bed.close();
   bed = await startBed([], { idleTimeout: 0.3 });

@@ -6,7 +6,7 @@ import { type Channel, type ChannelTaker, unsentBytes } from "./channel.ts";
 export type RelayEnd = "ended" | "idle" | "cut" | "drained";
 
 export interface RelayOptions {
-  /** Without a byte in either direction for so many milliseconds, to within a fifth of it, both connections close. */
+  /** Without a byte in either direction for so many milliseconds, to within a fifth of it, both connections are reset. */
   idleMs: number;
   /** What the client has sent already; it goes first. */
   early?: Uint8Array;
@@ -134,8 +134,9 @@ class Relay implements RunningRelay {
 
   #endIdle(): void {
     this.#end = "idle";
-    this.#client.socket.destroy();
-    this.#upstream.socket.destroy();
+    // Whoever still waits for something must not take what there was for all of it.
+    this.#client.socket.resetAndDestroy();
+    this.#upstream.socket.resetAndDestroy();
   }
 }
 

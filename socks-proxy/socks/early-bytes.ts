@@ -1,7 +1,7 @@
 import type { Channel } from "../relay/channel.ts";
 
 /** More than what a program sends before it knows that it is connected; beyond it the client is read no further. */
-const mostBytes = 64 * 1024;
+const mostBytes = 16 * 1024;
 
 /**
  * Goes on reading a client while its endpoint is connected to: only a connection that is read shows that the client has left. The bytes

@@ -1,5 +1,6 @@
 import { destinationText } from "../log-line.ts";
 import { judgedResolve, judgeFor } from "../policy/judged.ts";
+import { lookupPort } from "../policy/policy-rules.ts";
 import { refuse } from "../refusal.ts";
 import { endConnection } from "../relay/connection-end.ts";
 import type { ServedConnection } from "../served-connection.ts";
@@ -31,17 +32,25 @@ export async function serveLookup(
   context: ConnectionContext,
 ): Promise<void> {
   const { stub, standIns, reverse, times, counts, log } = context;
-  const resolve = judgedResolve(stub, judgeFor(connection.client, context.policy, stub));
-  const outcome = await answerResolve(request, {
-    stub: {
-      resolve,
-      zoneOf: (text) => stub.zoneOf(text),
-      portsOf: (name, question) => stub.portsOf(name, question),
+  const judgement = judgeFor(connection.client, context.policy, stub);
+  // torsocks sends 42, Tor's own program 0; it is no port anybody goes to.
+  const destination = { ...request.destination, port: lookupPort };
+  const denied = destination.kind === "name" ? judgement.before(destination) : undefined;
+  if (denied !== undefined) return refuse(connection, request, denied, context);
+  const resolve = judgedResolve(stub, judgement);
+  const outcome = await answerResolve(
+    { ...request, destination },
+    {
+      stub: {
+        resolve,
+        zoneOf: (text) => stub.zoneOf(text),
+        portsOf: (name, question) => stub.portsOf(name, question),
+      },
+      standIns,
+      reverse,
+      signal: AbortSignal.timeout(times.resolve),
     },
-    standIns,
-    reverse,
-    signal: AbortSignal.timeout(times.resolve),
-  });
+  );
   if (outcome.kind !== "resolved") return refuse(connection, request, outcome, context);
   counts.granted++;
   log.debug(`${destinationText(request.destination)} resolved: ${outcome.text}`);

@@ -12,7 +12,7 @@ import { Command, encodeNameReply } from "./wire.ts";
 /** Tor's RESOLVE and RESOLVE_PTR, which torsocks sends for getaddrinfo(3), gethostbyname(3) and gethostbyaddr(3). */
 
 export interface ResolvePorts {
-  /** What the policy denies, it refuses; it is asked about the port the client sent, which mostly is 0. */
+  /** What the policy denies, it refuses. */
   stub: Pick<StubResolver, "resolve" | "zoneOf" | "portsOf">;
   standIns: StandIns;
   /** The system's name of an address; undefined when it has none. Rejects when it could not ask. */

@@ -40,6 +40,15 @@ describe("an answer", () => {
     expect(await rcodeOf(answererWith({ found: { kind: "exhausted" } }), web)).toBe(Rcode.ServFail);
   });
 
+  test("says at its own address which zones it knows", async () => {
+    const answerer = answererWith({ ownAddress: "127.64.0.1" as Address });
+    const bytes = await answerer(encodeQuery(parseName("1.0.64.127.in-addr.arpa"), RRType.PTR), "udp");
+    const { answer } = decodeResponse(bytes ?? expect.fail("no answer"));
+    expect(answer.map(({ rdata }) => rdata)).toEqual([
+      { type: RRType.PTR, target: "_berth-probe.berth.internal." },
+    ]);
+  });
+
   test("is the zone's own for a name of a zone that is only just learnt", async () => {
     const learnt = parseName("example.com");
     const answerer = answererWith({

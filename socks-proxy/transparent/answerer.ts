@@ -38,7 +38,7 @@ export type Transport = "udp" | "tcp";
 export type Answerer = (message: Uint8Array, transport: Transport) => Promise<Uint8Array | undefined>;
 
 export interface AnswererPorts {
-  stub: Pick<StubResolver, "zoneOf" | "ask">;
+  stub: Pick<StubResolver, "zones" | "zoneOf" | "ask">;
   /** The zone of a name that is in none so far, when the zones are only just being asked for. Soon: the name may be anybody's. */
   zoneSoon: (name: string) => Promise<Name | undefined>;
   /** The addresses of a service name, its ports open. */
@@ -102,7 +102,7 @@ async function partsFor(
   }
   switch (plan.kind) {
     case "reverse":
-      return reverseAnswer(query, ports.nameAt(plan.address));
+      return reverseAnswer(query, namesAt(plan.address, ports));
     case "absent":
       return negativeAnswer(Rcode.NXDomain, await soaOf(plan.zone, ports));
     case "zone-data":
@@ -113,6 +113,13 @@ async function partsFor(
     case "service":
       return isAboutAddresses(plan.type) ? serviceAddresses(plan, ports) : zoneData(plan, ports);
   }
+}
+
+/** Of the address it answers at, the names for probes: so `berth dns install` hears of the zones. */
+function namesAt(address: Address, { ownAddress, stub, nameAt }: AnswererPorts): Name[] {
+  if (address === ownAddress) return stub.zones().map(probeName);
+  const name = nameAt(address);
+  return name === undefined ? [] : [name];
 }
 
 type AtName = { name: Name; zone: Name; type: number };

@@ -47,6 +47,11 @@ export class DnsConnection {
     });
   }
 
+  /** Whether nobody waits for anything of it now. */
+  get isIdle(): boolean {
+    return this.#waiting === 0 && this.#socket.writableLength === 0;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

@@ -71,7 +71,7 @@ export async function openDnsStub(
   udp.on("message", (message, client) => void answerDatagram(message, client));
   tcp.on("error", (fault) => log.warn(`DNS over TCP: ${fault.message}`));
   tcp.on("connection", (socket) => {
-    const isWelcome = connections.size < mostConnections && isLocal(socket.remoteAddress ?? "");
+    const isWelcome = isLocal(socket.remoteAddress ?? "") && hasRoom(connections);
     if (!isWelcome) return void socket.destroy();
     const connection = new DnsConnection(socket, (message) => answer(message, "tcp"));
     connections.add(connection);
@@ -89,6 +89,17 @@ export async function openDnsStub(
       await Promise.all(closed);
     },
   };
+}
+
+/** Who keeps a connection for later gives way to who comes with a query now (RFC 7766 §6.2.3). */
+function hasRoom(connections: Set<DnsConnection>): boolean {
+  if (connections.size < mostConnections) return true;
+  for (const connection of connections) {
+    if (!connection.isIdle) continue;
+    connection.destroy();
+    return connections.delete(connection);
+  }
+  return false;
 }
 
 async function bindBoth(

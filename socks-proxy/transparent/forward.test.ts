@@ -112,21 +112,26 @@ describe("a forwarded query", () => {
     expect(await forwarderTo([{ address: local, port }]).forward(query, "tcp")).toEqual(answerTo(query));
   });
 
-  test("is refused, not queued, when a thousand wait already", async () => {
+  test("is refused, not queued, when as many wait as may, and is not when they have their answers", async () => {
     const silent = await dnsServer(() => []);
-    const forwarder = forwarderTo([silent]);
-    const waiting = Array.from({ length: 1_024 }, () => forwarder.forward(query, "udp"));
+    const forwarder = forwarderTo([silent], 8);
+    const waiting = Array.from({ length: 8 }, () => forwarder.forward(query, "udp"));
     const refused = forwarder.forward(query, "udp").then(() => "refused");
     expect(await Promise.race([refused, sleep(1_000, "waits")])).toBe("refused");
     forwarder.close();
     await Promise.all(waiting);
+    const late = forwarder.forward(query, "udp").then(() => "refused");
+    expect(await Promise.race([late, sleep(100, "waits")])).toBe("waits");
+    forwarder.close();
+    await late;
   });
 });
 
-function forwarderTo(servers: readonly Upstream[]) {
+function forwarderTo(servers: readonly Upstream[], mostSockets = 100) {
   const forwarder = createForwarder(
     () => servers,
     () => performance.now(),
+    mostSockets,
   );
   ends.push(() => forwarder.close());
   return forwarder;

@@ -22,13 +22,19 @@ const limitMs = 4_500;
 /** Rounds through all the servers, for what is lost on the way. */
 const rounds = 3;
 const mostAttempts = 6;
-/** A loop through another DNS server of this machine ends here. */
-const mostWaiting = 1_024;
 /** A server that had to be gone round is the first to be asked again after this. */
 const avoidMs = 30_000;
 
-/** Forwards queries as they are, but for an id of their own. */
-export function createForwarder(servers: () => readonly Upstream[], now: () => number): Forwarder {
+/**
+ * Forwards queries as they are, but for an id of their own, over at most `mostSockets` sockets at a time: a loop through another DNS server
+ * of this machine ends there.
+ */
+export function createForwarder(
+  servers: () => readonly Upstream[],
+  now: () => number,
+  mostSockets: number,
+): Forwarder {
+  const sockets = { open: 0, most: mostSockets };
   const races = new Set<Race>();
   /** Servers that were silent, and until when they come last. */
   const avoided = new Map<string, number>();
@@ -41,8 +47,8 @@ export function createForwarder(servers: () => readonly Upstream[], now: () => n
 
   return {
     async forward(message, transport) {
-      if (races.size >= mostWaiting) return undefined;
-      const race = new Race(message, transport, inOrder());
+      if (sockets.open >= sockets.most) return undefined;
+      const race = new Race(message, transport, inOrder(), sockets);
       races.add(race);
       const answer = await race.run();
       races.delete(race);
@@ -66,6 +72,8 @@ const refusals: readonly number[] = [Rcode.ServFail, Rcode.NotImp, Rcode.Refused
 class Race {
   readonly #message: Uint8Array;
   readonly #transport: Transport;
+  /** Of all races. */
+  readonly #sockets: { open: number; most: number };
   /** Still to be asked, in this order. */
   #queue: Upstream[];
   readonly #attempts = new Set<() => void>();
@@ -78,9 +86,15 @@ class Race {
   /** Servers that had not answered when another one had. */
   silent: Upstream[] = [];
 
-  constructor(message: Uint8Array, transport: Transport, servers: readonly Upstream[]) {
+  constructor(
+    message: Uint8Array,
+    transport: Transport,
+    servers: readonly Upstream[],
+    sockets: { open: number; most: number },
+  ) {
     this.#message = message;
     this.#transport = transport;
+    this.#sockets = sockets;
     this.#queue = Array.from({ length: rounds }, () => servers)
       .flat()
       .slice(0, Math.max(mostAttempts, servers.length));
@@ -95,14 +109,14 @@ class Race {
   end(answer: Uint8Array | undefined): void {
     clearTimeout(this.#pace);
     clearTimeout(this.#limit);
-    for (const stop of this.#attempts) stop();
-    this.#attempts.clear();
+    for (const stop of this.#attempts) this.#stop(stop);
     this.#answered.resolve(answer);
   }
 
   #startNext(): void {
     clearTimeout(this.#pace);
-    const server = this.#queue.shift();
+    const mayStart = this.#attempts.size === 0 || this.#sockets.open < this.#sockets.most;
+    const server = mayStart ? this.#queue.shift() : undefined;
     if (server !== undefined) {
       this.#waitingFor.add(server);
       this.#start(server);
@@ -113,11 +127,18 @@ class Race {
   #start(server: Upstream): void {
     const begin = this.#transport === "udp" ? askByUdp : askByTcp;
     const stop = begin(withRandomId(this.#message), server, (answer) => {
-      if (!this.#attempts.delete(stop)) return;
-      stop();
+      if (!this.#attempts.has(stop)) return;
+      this.#stop(stop);
       this.#ended(server, answer);
     });
     this.#attempts.add(stop);
+    this.#sockets.open++;
+  }
+
+  #stop(stop: () => void): void {
+    this.#attempts.delete(stop);
+    this.#sockets.open--;
+    stop();
   }
 
   #ended(server: Upstream, answer: Uint8Array | undefined): void {

@@ -11,6 +11,10 @@ const range = parseRange("127.64.0.0/10");
 const prefix = parseIpv6Prefix("fd62:6572:7468::/64");
 const name = parseName("evil.example");
 
+function isOurs(address: Address): boolean {
+  return hostPartOf(address, range, prefix) !== undefined;
+}
+
 function answerWith(...addresses: string[]): Uint8Array {
   const answer = addresses.map((address) => {
     return { name, ttl: 5, rdata: addressRdata(address as Address) };
@@ -28,7 +32,6 @@ test.each([
   [["192.0.2.1", "2001:db8::1", "fd62:6572:7469::5"], false],
   [[], false],
 ])("an answer of %j leads to us: %s", (addresses, expected) => {
-  const isOurs = (address: Address) => hostPartOf(address, range, prefix) !== undefined;
   expect(leadsToUs(answerWith(...addresses), isOurs)).toBe(expected);
 });
 
@@ -41,6 +44,9 @@ test.each([
   // ipv6hint=::ffff:127.100.2.3, which is the IPv4 address.
   ["0001 00 0006 0010 00000000000000000000ffff7f640203", true],
 ])("an HTTPS RR of %s leads to us: %s", (rdata, expected) => {
-  const octets = Uint8Array.fromHex(rdata.replaceAll(" ", ""));
-  expect(leadsToUs(answerOf(RRType.HTTPS, octets), isOurs)).toBe(expected);
+  const octets = Buffer.from(rdata.replaceAll(" ", ""), "hex");
+  // NAME, TYPE, CLASS, TTL, RDLENGTH.
+  const start = Buffer.from("c00c004100010000000500", "hex");
+  const answer = Buffer.concat([answerWith(), start, Buffer.from([octets.length]), octets]);
+  expect(leadsToUs(answer, isOurs)).toBe(expected);
 });

@@ -170,11 +170,7 @@ describe("a served name", () => {
     const names = served({ mostPorts: 8 });
     await names.find(web);
     await names.find(db);
-    expect([...open].sort()).toEqual([
-      "127.64.0.2 tcp/1000",
-      "127.64.0.2 tcp/1001",
-      "127.64.0.3 tcp/5432",
-    ]);
+    expect([...open].sort()).toEqual(["127.64.0.2 tcp/1000", "127.64.0.2 tcp/1001", "127.64.0.3 tcp/5432"]);
   });
 
   test("survives a fault of this program's own, which is said", async () => {

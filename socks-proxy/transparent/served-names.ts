@@ -39,6 +39,8 @@ export interface NameAddresses {
 const retryMs = 2_000;
 /** A name nobody asked for this long makes room when listeners run short. */
 export const quietMs = 5 * 60_000;
+/** Of all listeners: a name that has every port there is must not take them from the others. */
+const shareOfOne = 0.25;
 /** A name with ports so recently is being restarted when it has none (decision 20). */
 const recentMs = 60_000;
 
@@ -166,9 +168,9 @@ export class ServedNames {
     const { ipv4, ipv6 } = served.addresses;
     const at = ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
     const wanted = ports.flatMap(({ protocol, port }) => at.map((address) => ({ address, protocol, port })));
-    const missing = wanted.length - served.ports.openCount;
-    this.#makeRoom(missing, served);
-    const room = this.#options.mostPorts - this.#listeners();
+    const share = Math.ceil(this.#options.mostPorts * shareOfOne) - served.ports.openCount;
+    this.#makeRoom(Math.min(wanted.length - served.ports.openCount, share), served);
+    const room = Math.min(this.#options.mostPorts - this.#listeners(), share);
     await served.ports.become(wanted, Math.max(room, 0));
   }
 

@@ -143,12 +143,12 @@ describe("an address asked for its name", () => {
   const query = reverseQuery(RRType.PTR);
 
   test("gives it", () => {
-    expect(reverseAnswer(query, web).answer).toMatchObject([{ rdata: { type: RRType.PTR, target: web } }]);
+    expect(reverseAnswer(query, [web]).answer).toMatchObject([{ rdata: { type: RRType.PTR, target: web } }]);
   });
 
   test("that nobody has does not exist; and other types at one that somebody has are NODATA", () => {
-    expect(reverseAnswer(query, undefined)).toMatchObject({ rcode: Rcode.NXDomain, answer: [] });
-    const other = reverseAnswer(reverseQuery(RRType.TXT), web);
+    expect(reverseAnswer(query, [])).toMatchObject({ rcode: Rcode.NXDomain, answer: [] });
+    const other = reverseAnswer(reverseQuery(RRType.TXT), [web]);
     expect([other.rcode, other.answer, other.authority.length]).toEqual([Rcode.NoError, [], 1]);
   });
 });

@@ -83,14 +83,17 @@ export function addressAnswer(
   return positiveAnswer([{ name, ttl: addressTtl, rdata: addressRdata(found) }], []);
 }
 
-/** The name an allotted address belongs to; NXDOMAIN for one nobody has. */
-export function reverseAnswer(query: Query, name: Name | undefined): ResponseParts {
+/** The names an address of ours belongs to; NXDOMAIN for one nobody has. */
+export function reverseAnswer(query: Query, names: readonly Name[]): ResponseParts {
   const owner = nameFrom(query.question?.name ?? ".") ?? parseName(".");
   const soa = [localSoa(owner)];
-  if (name === undefined) return negativeAnswer(Rcode.NXDomain, soa);
+  if (names.length === 0) return negativeAnswer(Rcode.NXDomain, soa);
   const isAsked = query.question?.type === RRType.PTR || query.question?.type === RRType.ANY;
   if (!isAsked) return negativeAnswer(Rcode.NoError, soa);
-  return positiveAnswer([{ name: owner, ttl: addressTtl, rdata: { type: RRType.PTR, target: name } }], []);
+  const records = names.map((target): RR => {
+    return { name: owner, ttl: addressTtl, rdata: { type: RRType.PTR, target } };
+  });
+  return positiveAnswer(records, []);
 }
 
 export function positiveAnswer(answer: RR[], additional: RR[]): ResponseParts {

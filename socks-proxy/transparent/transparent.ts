@@ -66,6 +66,9 @@ const probeMs = 30_000;
 /** A quarter of what the process may open is for listeners, so that connections always find some. */
 const listenerShare = 0.25;
 const mostListeners = 65_536;
+/** The same of sockets to the DNS servers outside, one for each time one is asked. */
+const forwardedShare = 0.25;
+const mostForwarded = 2_048;
 
 /**
  * Answers DNS for the zones with addresses of this machine, and leads whoever connects to one to the service, whatever program it is.
@@ -155,7 +158,9 @@ async function answerDns(
 ): Promise<AnsweringDns> {
   const { addresses, find, isLocal, clock } = parts;
   const upstreams = watchUpstreams(config, { log, now: clock.now });
-  const forwarder = createForwarder(() => upstreams.current().filter(isNotThisOne), clock.now);
+  const servers = () => upstreams.current().filter(isNotThisOne);
+  const mostSockets = Math.min(mostForwarded, Math.floor(filesAllowed() * forwardedShare));
+  const forwarder = createForwarder(servers, clock.now, mostSockets);
   // One timer for all questions: from then on no question waits for the zones to become known.
   const waitedEnough = new Promise<undefined>((resolve) => clock.after(zonesMs, () => resolve(undefined)));
   const answerer = createAnswerer({
@@ -174,7 +179,9 @@ async function answerDns(
     resolveMs: times.resolve,
     ownAddress: parseAddress(config.dnsListen.host),
   });
-  const dns = await openDns(config.dnsListen, () => openDnsStub(config.dnsListen, { answerer, isLocal, log }));
+  const dns = await openDns(config.dnsListen, () =>
+    openDnsStub(config.dnsListen, { answerer, isLocal, log }),
+  );
 
   /** A question that comes back would go in a circle. */
   function isNotThisOne({ address, port }: Upstream): boolean {

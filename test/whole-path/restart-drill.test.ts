@@ -14,7 +14,6 @@ import { type ResolverPart, startNodeResolver } from "./resolver-part.ts";
 import { areNear, longWaits, type Span, type Storm, type StormReport, startStorm } from "./storm.ts";
 import { startAgent } from "./world.ts";
 
-const restarts = 20;
 const perSecond = 200;
 const controlPort = 8000;
 
@@ -22,6 +21,12 @@ const controlPort = 8000;
 const proxies = { "with the change feed": 1080, "without a token": 1082 } as const;
 type Way = keyof typeof proxies;
 const ways = Object.keys(proxies) as Way[];
+
+/** Containers that serve at the same time, and how often they are restarted, in turn. */
+interface Generation {
+  names: string[];
+  restarts: number;
+}
 
 /** This process's own Node, with the libraries it needs, in a container of the sample image. */
 const volumes = {
@@ -81,31 +86,29 @@ describe("a storm of new connections while containers are restarted, each time o
    * Restarts the instances of `host` while both proxies are stormed there, one after the other, each time not before pages come again. A
    * later generation takes an earlier one's place, because the agent does not rely on containers that restart all the time.
    */
-  async function drill(host: string, generations: string[][], labels: Record<string, string> = {}) {
+  async function drill(host: string, generations: Generation[], labels: Record<string, string> = {}) {
     let old: string[] = [];
     const storms: Storm[] = [];
-    for (const names of generations) {
-      for (const name of names) await timed("run", run(name, labels));
-      await timed("endpoints", untilEndpoints(host, old.length + names.length));
+    for (const { names, restarts } of generations) {
+      await Promise.all(names.map((name) => run(name, labels)));
+      await untilEndpoints(host, old.length + names.length);
       if (storms.length === 0) storms.push(...startStorms(host));
-      await timed("settled", settled(storms));
-      for (const name of old) await timed("stop", engine.docker("stop", "--time", "9", name));
-      await timed("endpoints", untilEndpoints(host, names.length));
-      await timed("settled", settled(storms));
-      for (let turn = 0; turn < restarts / generations.length; turn++) {
+      await pagesAgain(storms);
+      await Promise.all(old.map((name) => engine.docker("stop", "--time", "9", name)));
+      await untilEndpoints(host, names.length);
+      for (let turn = 0; turn < restarts; turn++) {
+        await pagesAgain(storms);
         const name = names[turn % names.length] ?? "";
         const before = await portOf(name);
         // Every other time round it is a crash.
-        const kind = Math.floor(turn / names.length) % 2 === 0;
-        await timed(kind ? "restart" : "crash", kind ? restart(name) : crash(name));
+        await (Math.floor(turn / names.length) % 2 === 0 ? restart(name) : crash(name));
         expect(await portOf(name)).not.toBe(before);
-        await timed("endpoints", untilEndpoints(host, names.length));
-        await timed("settled", settled(storms));
+        await untilEndpoints(host, names.length);
       }
       old = names;
     }
+    await pagesAgain(storms);
     const reports = await Promise.all(storms.map((storm) => storm.stop()));
-    for (const r of reports) console.log("TIMED-waits", JSON.stringify({ n: r.connections, cut: r.cut.length, over100: r.waits.filter((w) => w.ms > 100).length, long: longWaits(r, 100).length, w: r.waits.slice(0, 5).map((w) => Math.round(w.ms)), stalls: r.controls.filter((c) => c.ms > 33).length, c: r.controls.slice(0, 5).map((w) => Math.round(w.ms)) }));
     return reports.map((report, index) => ({ way: ways[index] ?? expect.fail(), report }));
   }
 
@@ -129,8 +132,7 @@ describe("a storm of new connections while containers are restarted, each time o
     await engine.docker("start", name);
   }
 
-  /** Pages come again, and nobody remembers an answer from before. */
-  const settled = (storms: Storm[]) => Promise.all(storms.map((storm) => storm.morePages(1.5 * perSecond)));
+  const pagesAgain = (storms: Storm[]) => Promise.all(storms.map((storm) => storm.morePages(perSecond / 4)));
   async function untilEndpoints(host: string, count: number): Promise<void> {
     await until(
       `${host} to have ${count} endpoints`,
@@ -142,27 +144,27 @@ describe("a storm of new connections while containers are restarted, each time o
     );
   }
 
-  const timed = async <T>(what: string, run: Promise<T>): Promise<T> => {
-    const at = performance.now();
-    const result = await run;
-    console.log(`TIMED ${what} ${Math.round(performance.now() - at)}`);
-    return result;
-  };
   const portOf = (name: string) => engine.docker("port", name, "80/tcp");
 
   it("loses none of them with one container, whose name is gone in between", {
     timeout: 240_000,
   }, async () => {
-    for (const { way, report } of await drill("single", [["single"]])) expectNoneLost(report, way);
+    for (const { way, report } of await drill("single", [{ names: ["single"], restarts: 20 }]))
+      expectNoneLost(report, way);
   });
 
   it("loses none of them with two replicas, and lets none wait for 100 ms", {
     timeout: 240_000,
   }, async () => {
-    const generations = Array.from({ length: 5 }, (_, index) => [`web-${2 * index}`, `web-${2 * index + 1}`]);
+    const generations = [6, 6, 4, 4].map((restarts, index) => {
+      return { names: [`web-${2 * index}`, `web-${2 * index + 1}`], restarts };
+    });
     for (const { way, report } of await drill("web.shop", generations, composeLabels("shop", "web"))) {
       expectNoneLost(report, way);
       expect(longWaits(report, 100), way).toEqual([]);
+      // Those that the machine is to blame for are few, or it has not been shown.
+      const long = report.waits.filter(({ ms }) => ms > 100);
+      expect(long.length, `${way}: waits of 100 ms and more`).toBeLessThan(report.connections / 20);
     }
   });
 

@@ -8,7 +8,7 @@ const settings = JSON.parse(process.argv[2] ?? "{}") as StormSettings;
 const report: StormReport = { connections: 0, pages: 0, cut: [], failed: [], waits: [], controls: [] };
 const startedAt = now();
 /** Longest of each are kept, with when they began. */
-const kept = 200;
+const kept = 1_000;
 let open = 0;
 let isEnding = false;
 let controls = 0;

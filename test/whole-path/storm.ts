@@ -23,7 +23,7 @@ export type StormReport = {
   cut: Span[];
   /** Connections that the proxy refused, lost, or did not answer for. */
   failed: { at: number; why: string }[];
-  /** The 200 longest from the first octet to the proxy's word that it is connected, longest first. */
+  /** The 1,000 longest from the first octet to the proxy's word that it is connected, longest first. */
   waits: Span[];
   /** The same of connections to the control. */
   controls: Span[];

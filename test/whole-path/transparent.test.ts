@@ -101,6 +101,21 @@ describe("programs that know nothing of berth", () => {
     expect(stdout).toBe("echo x");
   });
 
+  test("cannot end it by datagrams from port 0, which nobody can answer", async () => {
+    const service = addressIn(await dig(echo, "A"));
+    const script = [
+      "import socket, struct, sys",
+      "raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)",
+      "query = bytes.fromhex('000101000001000000000000') + b'\\5berth\\x08internal\\0\\0\\6\\0\\1'",
+      "for port, address in ((53, sys.argv[1]), (77, sys.argv[2])):",
+      "  raw.sendto(struct.pack('!HHHH', 0, port, 8 + len(query), 0) + query, (address, 0))",
+    ];
+    await mustRun(["python3", "-c", script.join("\n"), dnsAddress, service], { netns: netns.name });
+    const argv = ["socat", "-t", "1", "-", `UDP4:${service}:77`];
+    const { stdout } = await runCommand(argv, { netns: netns.name, input: "x" });
+    expect([stdout, addressIn(await dig(echo, "A"))]).toEqual(["echo x", service]);
+  });
+
   test("ping a name", async () => {
     expect(await withNames(["busybox", "ping", "-4", "-c", "1", web])).toContain(`PING ${web} (127.`);
   });

@@ -60,7 +60,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       startProxy(client.netns, resolver),
       ...starting,
     ]);
-    const fetch = (url: string) => curlSocks({ url, proxy: proxyAddress, netns: client.netns });
+    // Longer than the proxy waits for a name that went a moment ago.
+    const fetch = (url: string) =>
+      curlSocks({ url, proxy: proxyAddress, netns: client.netns, maxTimeSeconds: 20 });
     return { ...machines, resolver, agents, proxy, doh, dir: dir.path, fetch, close };
   } catch (error) {
     await close();
