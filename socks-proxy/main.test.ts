@@ -71,8 +71,16 @@ test("close ends what it relays, what it connects and what it greets, and frees 
   const resolving = await requestName(bed.port, "slow.berth.internal", 80);
   const greeted = connect({ host: "127.0.0.1", port: bed.port });
   await once(greeted, "connect");
-  const closed = [relayed.socket, resolving.socket, greeted].map((socket) => once(socket.resume(), "close"));
-  for (const socket of [relayed.socket, resolving.socket]) socket.on("end", () => socket.end());
+  const closed = [relayed.socket, resolving.socket, greeted].map(
+    // Without any time to drain they are reset.
+    (socket) =>
+      new Promise((resolve) =>
+        socket
+          .resume()
+          .on("error", () => {})
+          .once("close", resolve),
+      ),
+  );
   await bed.proxy.close();
   await bed.proxy.close();
   await Promise.all([...closed, upstreamClosed.promise]);

@@ -67,7 +67,7 @@ export function inZoneEndpointsAtHand(
 }
 
 /** The name of a service or a host as a program wrote it. Throws a BerthError `bad-name`. */
-export function hostNameFrom(text: string): Name {
+function hostNameFrom(text: string): Name {
   const name = parseName(text);
   if (!labelsOf(name).some((label) => label.startsWith("_"))) return name;
   throw new BerthError("bad-name", "a label that starts with _ names no host");

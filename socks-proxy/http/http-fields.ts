@@ -82,7 +82,7 @@ export function isLoop(fields: RawFields, via: string): boolean {
   );
 }
 
-export function isChunkedMessage(fields: RawFields): boolean {
+function isChunkedMessage(fields: RawFields): boolean {
   return has(fields, "transfer-encoding");
 }
 

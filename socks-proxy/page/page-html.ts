@@ -36,7 +36,8 @@ export function statusPage(status: ProxyStatus, pageUrl: string): string {
 
 function transparentPart({ transparent }: ProxyStatus): string[] {
   if (transparent === undefined) return [];
-  const { dns, upstreams, names, listeners, connections, sessions, ipv6, problems } = transparent;
+  const { dns, upstreams, names, listeners, connections, sessions, ipv6, problems, moreProblems } =
+    transparent;
   return [
     heading("Transparent mode"),
     table([
@@ -45,6 +46,7 @@ function transparentPart({ transparent }: ProxyStatus): string[] {
       ["names", `${names}, ${listeners} ports${ipv6 ? ", with IPv6" : ""}`],
       ["clients", `${connections} by TCP, ${sessions} by UDP`],
       ...problems.map((problem) => ["problem", problemText(problem)] as const),
+      ...(moreProblems === 0 ? [] : [["problems", `and ${moreProblems} more`] as const]),
     ]),
   ];
 }

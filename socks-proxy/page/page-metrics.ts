@@ -54,14 +54,14 @@ function resolverFamilies({ resolvers, feed, answers }: ProxyStatus): Family[] {
 
 function transparentFamilies({ transparent }: ProxyStatus): Family[] {
   if (transparent === undefined) return [];
-  const { names, listeners, connections, sessions, queries, dropped, problems } = transparent;
+  const { names, listeners, connections, sessions, queries, dropped, problems, moreProblems } = transparent;
   return [
     gauge("transparent_names", "Names that have an address of their own here.", [{ value: names }]),
     gauge("transparent_listeners", "Service ports that are listened at.", [{ value: listeners }]),
     gauge("transparent_connections", "TCP clients of these.", [{ value: connections }]),
     gauge("transparent_sessions", "UDP clients of these.", [{ value: sessions }]),
     gauge("transparent_problems", "Service ports and the like that cannot be had.", [
-      { value: problems.length },
+      { value: problems.length + moreProblems },
     ]),
     counter("dns_queries_total", "Queries the DNS stub got.", [{ value: queries }]),
     counter("dns_dropped_total", "Queries it did not answer.", [{ value: dropped }]),

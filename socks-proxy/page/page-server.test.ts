@@ -62,7 +62,7 @@ describe("the page", () => {
       uptime: 100,
       zones: ["berth.internal"],
       refused: { "not-allowed": 1, "not-found": 2 },
-      transparent: { problems: [{ mend: "end the other program" }] },
+      transparent: { problems: [{ mend: "end the other program" }], moreProblems: 41 },
     });
   });
 
@@ -75,7 +75,7 @@ describe("the page", () => {
       'berth_proxy_resolver_up{url="https://two.example/"} 0',
       "berth_proxy_feed_following 1",
       'berth_proxy_bytes_total{direction="down"} 2000',
-      "berth_proxy_transparent_problems 1",
+      "berth_proxy_transparent_problems 42",
     ]) {
       expect(reply.text.split("\n")).toContain(line);
     }
@@ -109,6 +109,7 @@ describe("the page", () => {
       "failing: connect ECONNREFUSED",
       "not-allowed: 1, not-found: 2",
       "tcp 127.64.0.5:80 &lt;in use&gt;; end the other program",
+      "and 41 more",
       "1 min 40 s",
     ]) {
       expect(reply.text).toContain(words);

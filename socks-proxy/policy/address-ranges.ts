@@ -31,11 +31,7 @@ export function isGuarded(address: Address): boolean {
 
 /** This machine itself: loopback, or what the kernel takes for it. */
 export function isOwnMachine(address: Address): boolean {
-  return isLoopbackAddress(address) || isInOne(address, unspecified);
-}
-
-export function isLoopbackAddress(address: Address): boolean {
-  return isLoopback(address);
+  return isLoopback(address) || isInOne(address, unspecified);
 }
 
 export function isUnspecifiedAddress(address: Address): boolean {

@@ -4,7 +4,14 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { closedPort } from "../../client/testing/closed-port.ts";
 import { type Address, parseAddress } from "../../shared/address.ts";
-import { acceptChannel, type Channel, type ChannelTaker, channelOf, dialChannel } from "./channel.ts";
+import {
+  acceptChannel,
+  acceptChannels,
+  type Channel,
+  type ChannelTaker,
+  channelOf,
+  dialChannel,
+} from "./channel.ts";
 import { duplexOf } from "./channel-duplex.ts";
 
 const loopback = parseAddress("127.0.0.1") as Address;
@@ -207,3 +214,46 @@ function readAll(channel: Channel): Promise<Buffer> {
   });
   return promise;
 }
+
+describe("a server's connections come as channels", () => {
+  interface Internals {
+    _handle: { onconnection: unknown };
+  }
+
+  async function acceptedBy(prepare: (own: Internals) => void): Promise<{ text: string; sockets: number }> {
+    const own = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
+    own.listen(0, "127.0.0.1");
+    await once(own, "listening");
+    prepare(own as unknown as Internals);
+    let sockets = 0;
+    own.on("connection", () => sockets++);
+    const arrived = Promise.withResolvers<Channel>();
+    acceptChannels(own, arrived.resolve);
+    const client = connect(addressOf(own)).on("error", () => {});
+    client.end("hello");
+    const channel = await arrived.promise;
+    const text = `${await readAll(channel)}`;
+    channel.socket.destroy();
+    client.destroy();
+    const closed = once(own, "close");
+    own.close();
+    await closed;
+    return { text, sockets };
+  }
+
+  test("without a socket of its own making, which this Node still lets us take the place of", async () => {
+    expect(await acceptedBy(() => {})).toEqual({ text: "hello", sockets: 0 });
+  });
+
+  test("where Node does not let us, from its sockets", async () => {
+    const prepare = (own: Internals): void => {
+      const { onconnection } = own._handle;
+      // Hidden from whoever looks, and found by the system's own call.
+      let looks = 0;
+      Object.defineProperty(own._handle, "onconnection", {
+        get: () => (looks++ === 0 ? undefined : onconnection),
+      });
+    };
+    expect(await acceptedBy(prepare)).toEqual({ text: "hello", sockets: 1 });
+  });
+});

@@ -52,8 +52,7 @@ export function meantDestination(
   if (destination.kind === "name") return destination;
   const meaning = standIns.meaningOf(destination.address);
   if (meaning === undefined) return destination;
-  if (meaning.kind === "name")
-    return { kind: "name", name: meaning.name, port: destination.port };
+  if (meaning.kind === "name") return { kind: "name", name: meaning.name, port: destination.port };
   return { kind: "not-found", reason: "it stands for no name now; resolve the name again" };
 }
 

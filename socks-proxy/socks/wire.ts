@@ -10,7 +10,7 @@ export type Method = (typeof Method)[keyof typeof Method];
 
 /** RFC 1928 §4; the last two are Tor's own (its "Tor's extensions to the SOCKS protocol"). */
 export const Command = { Connect: 1, Bind: 2, UdpAssociate: 3, Resolve: 0xf0, ResolvePtr: 0xf1 } as const;
-export const AddressType = { IPv4: 1, DomainName: 3, IPv6: 4 } as const;
+const AddressType = { IPv4: 1, DomainName: 3, IPv6: 4 } as const;
 
 /** RFC 1928 §6. */
 export const Rep = {

@@ -37,4 +37,5 @@ export const transparentStatus: NonNullable<StatusParts["transparent"]> = {
   problems: [
     { what: "db.berth.internal:80", fault: "tcp 127.64.0.5:80 <in use>", mend: "end the other program" },
   ],
+  moreProblems: 41,
 };

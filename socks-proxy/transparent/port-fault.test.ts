@@ -13,7 +13,13 @@ test("each fault comes with what mends it", () => {
   expect(text("EMFILE")).toContain("LimitNOFILE=");
   expect(text("EADDRNOTAVAIL")).toContain("net.ipv6.ip_nonlocal_bind=1");
   expect(text("EOTHER")).toContain("EOTHER");
-  expect(text("EADDRINUSE")).toContain("another program has tcp 127.64.0.5:80 already");
+  expect(text("EADDRINUSE")).toMatch(/another program has tcp 127\.64\.0\.5:80 already; end it$/);
+});
+
+test("an address that another program has can be left to it, where a flag moves ours", () => {
+  const elsewhere = "another range with --transparent-range";
+  const problem = portProblem("web tcp/80", at, "EADDRINUSE", { program, elsewhere });
+  expect(problem.mend).toBe("end it, or choose another range with --transparent-range");
 });
 
 test("a program that has the port at every address is named, and told to keep to its own", () => {

@@ -21,12 +21,21 @@ export interface PortHolder {
 /** The first port that needs no permission, unless the system says otherwise. */
 const firstFreePort = 1024;
 
-/** Why a port could not be listened at. `errno` as Node names it; `program` is the file of this process's own program. */
+/** What is known beside the errno. */
+export interface PortFaultFacts {
+  /** The file of this process's own program. */
+  program: string;
+  holder?: PortHolder | undefined;
+  /** What can be chosen, and by which flag, instead of an address that another program has. */
+  elsewhere?: string | undefined;
+}
+
+/** Why a port could not be listened at. `errno` as Node names it. */
 export function portProblem(
   what: string,
   at: { protocol: Protocol; address: string; port: number },
   errno: string,
-  known: { program: string; holder?: PortHolder | undefined },
+  known: PortFaultFacts,
 ): Problem {
   const where = formatEndpoint(at);
   switch (errno) {
@@ -38,7 +47,7 @@ export function portProblem(
         mend: `run berth's system unit; or "setcap cap_net_bind_service=+ep ${known.program}"; or, for every program of this machine, "sysctl -w net.ipv4.ip_unprivileged_port_start=0"`,
       };
     case "EADDRINUSE":
-      return { what, ...inUse(at, where, known.holder) };
+      return { what, ...inUse(at, where, known) };
     case "EMFILE":
     case "ENFILE":
       return {
@@ -69,13 +78,13 @@ export function problemText({ what, fault, mend }: Problem): string {
 function inUse(
   at: { protocol: Protocol; address: string; port: number },
   where: string,
-  holder: PortHolder | undefined,
+  { holder, elsewhere }: PortFaultFacts,
 ): Omit<Problem, "what"> {
   const who = holder?.program ?? "another program";
   if (holder === undefined || holder.address === at.address) {
     return {
       fault: `${who} has ${at.protocol} ${where} already`,
-      mend: "end it, or choose another range with --transparent-range",
+      mend: elsewhere === undefined ? "end it" : `end it, or choose ${elsewhere}`,
     };
   }
   return {

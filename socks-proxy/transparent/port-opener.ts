@@ -29,7 +29,10 @@ export function createPortOpener(ports: PortOpenerPorts): PortOpener {
   const { log } = ports;
   const admit = createLineLimit(mostLines, ports.now, minuteMs);
   const told = new Set<string>();
-  const find = rememberHolders(findPortHolder, ports.now);
+  const about = {
+    find: rememberHolders(findPortHolder, ports.now),
+    elsewhere: "another range with --transparent-range",
+  };
 
   function tell(name: Name, at: PortAt, problem: Problem | undefined): void {
     const key = `${name} ${at.protocol} ${at.address} ${at.port}`;
@@ -50,23 +53,23 @@ export function createPortOpener(ports: PortOpenerPorts): PortOpener {
       tell(name, at, undefined);
       return { listener };
     } catch (fault) {
-      const problem = await problemOf(servicePortText(name, at.protocol, at.port), at, fault, find);
+      const problem = await problemOf(servicePortText(name, at.protocol, at.port), at, fault, about);
       tell(name, at, problem);
       return { problem };
     }
   };
 }
 
-/** Why nothing can listen there. */
+/** Why nothing can listen there. `elsewhere` is what can be chosen instead of an address that another program has. */
 export async function problemOf(
   what: string,
   at: PortAt,
   fault: unknown,
-  find = findPortHolder,
+  { find = findPortHolder, elsewhere }: { find?: typeof findPortHolder; elsewhere?: string } = {},
 ): Promise<Problem> {
   const code = fault instanceof Error && "code" in fault ? String(fault.code) : String(fault);
   const holder = code === "EADDRINUSE" ? await find(at.protocol, at.address, at.port) : undefined;
-  return portProblem(what, at, code, { program: process.execPath, holder });
+  return portProblem(what, at, code, { program: process.execPath, holder, elsewhere });
 }
 
 function openPort(name: Name, at: PortAt, ports: PortOpenerPorts): Promise<Listener> {

@@ -173,6 +173,14 @@ describe("a served name", () => {
     expect([...open].sort()).toEqual(["127.64.0.2 tcp/1000", "127.64.0.2 tcp/1001", "127.64.0.3 tcp/5432"]);
   });
 
+  test("with more ports than anybody reads about has its first 100 problems listed, and the others counted", async () => {
+    publish(web, ...Array.from({ length: 150 }, (_, i) => 1000 + i));
+    const names = served({ mostPorts: 4 });
+    await names.find(web);
+    const { problems, moreProblems } = names.status();
+    expect([problems.length, moreProblems]).toEqual([100, 49]);
+  });
+
   test("survives a fault of this program's own, which is said", async () => {
     publish(web, 80);
     const faults: unknown[] = [];

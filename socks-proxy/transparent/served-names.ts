@@ -41,6 +41,8 @@ const retryMs = 2_000;
 export const quietMs = 5 * 60_000;
 /** Of all listeners: a name that has every port there is must not take them from the others. */
 const shareOfOne = 0.25;
+/** What a person reads; a name with every port there is would list them all. */
+const mostListed = 100;
 /** A name with ports so recently is being restarted when it has none (decision 20). */
 const recentMs = 60_000;
 
@@ -118,12 +120,15 @@ export class ServedNames {
     }
   }
 
-  status(): { names: number; listeners: number; problems: Problem[] } {
+  /** Lists the first problems, and counts those it does not list. */
+  status(): { names: number; listeners: number; problems: Problem[]; moreProblems: number } {
     const all = [...this.#served.values()];
+    const problems = all.flatMap(({ ports }) => ports.problems());
     return {
       names: all.filter(({ ports }) => ports.openCount > 0).length,
       listeners: this.#listeners(),
-      problems: all.flatMap(({ ports }) => ports.problems()),
+      problems: problems.slice(0, mostListed),
+      moreProblems: Math.max(0, problems.length - mostListed),
     };
   }
 

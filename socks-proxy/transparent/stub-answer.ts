@@ -8,10 +8,10 @@ import { hostsApex, isHostAddressName } from "../../shared/reserved.ts";
 import { addressOfReverseName } from "./range.ts";
 
 /** Seconds. An address stays; this is how long a program may go on with one whose port list has changed. */
-export const addressTtl = 5;
+const addressTtl = 5;
 const negativeTtl = 1;
 /** RFC 1035 §4.2.1: what a client takes that says nothing of its own size. */
-export const smallestUdpAnswer = 512;
+const smallestUdpAnswer = 512;
 const [truncatedOctet, truncatedBit] = [2, 0x02];
 const [recursionOctet, recursionBit] = [3, 0x80];
 

@@ -224,11 +224,15 @@ describe("DNS over UDP and TCP", () => {
     expect((await ask(running.dns, web, RRType.A)).rcode).toBe(Rcode.ServFail);
   });
 
-  test("says whose port it is when it cannot listen", async () => {
+  test("says whose port it is when it cannot listen, and which flag chooses another", async () => {
     const first = await start();
     await expect(start({ dnsListen: first.dns })).rejects.toMatchObject({
       code: "port-in-use",
-      message: expect.stringContaining(`(process ${process.pid})`),
+      message: expect.stringMatching(
+        new RegExp(
+          `\\(process ${process.pid}\\) has .*; end it; or choose another address with --dns-listen$`,
+        ),
+      ),
     });
   });
 });

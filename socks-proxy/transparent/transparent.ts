@@ -55,8 +55,9 @@ export interface TransparentStatus {
   ipv6: boolean;
   queries: number;
   dropped: number;
-  /** What does not work and how it is mended. */
+  /** What does not work and how it is mended: about the first hundred of it, and how much more there is. */
   problems: readonly Problem[];
+  moreProblems: number;
 }
 
 /** How long after the start a name may wait for the resolver to say which zones it has. */
@@ -200,7 +201,7 @@ function statusOf(
   addresses: KeptAddresses,
   { isUsable }: Ipv6Range,
 ): TransparentStatus {
-  const { names, listeners, problems } = served.status();
+  const { names, listeners, problems, moreProblems } = served.status();
   const { queries, dropped } = dns.status();
   const fault = addresses.fault();
   return {
@@ -214,6 +215,7 @@ function statusOf(
     queries,
     dropped,
     problems: [...(fault === undefined ? [] : [storingProblem(fault)]), ...problems],
+    moreProblems,
   };
 }
 

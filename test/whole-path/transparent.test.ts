@@ -3,11 +3,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { RRType } from "../../shared/dns/constants.ts";
+import { encodeQuery } from "../../shared/dns/message.ts";
+import { parseName } from "../../shared/name.ts";
 import { type DnsReply, parseDnsReply } from "../testbed/dns-reply.ts";
 import { createNetns, type Netns, randomSuffix } from "../testbed/netns.ts";
 import { mustRun, runCommand, startProcess } from "../testbed/process.ts";
 import type { StartedProcess } from "../testbed/started-process.ts";
 import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts";
+import { sendFromPortZero } from "./from-port-zero.ts";
 
 const main = fileURLToPath(new URL("transparent-main.ts", import.meta.url));
 const web = "web.shop.berth.internal";
@@ -103,14 +107,12 @@ describe("programs that know nothing of berth", () => {
 
   test("cannot end it by datagrams from port 0, which nobody can answer", async () => {
     const service = addressIn(await dig(echo, "A"));
-    const script = [
-      "import socket, struct, sys",
-      "raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)",
-      "query = bytes.fromhex('000101000001000000000000') + b'\\5berth\\x08internal\\0\\0\\6\\0\\1'",
-      "for port, address in ((53, sys.argv[1]), (77, sys.argv[2])):",
-      "  raw.sendto(struct.pack('!HHHH', 0, port, 8 + len(query), 0) + query, (address, 0))",
-    ];
-    await mustRun(["python3", "-c", script.join("\n"), dnsAddress, service], { netns: netns.name });
+    const query = encodeQuery(parseName("berth.internal"), RRType.SOA);
+    await sendFromPortZero(
+      netns.name,
+      { address: dnsAddress, port: 53, payload: query },
+      { address: service, port: 77, payload: "nobody" },
+    );
     const argv = ["socat", "-t", "1", "-", `UDP4:${service}:77`];
     const { stdout } = await runCommand(argv, { netns: netns.name, input: "x" });
     expect([stdout, addressIn(await dig(echo, "A"))]).toEqual(["echo x", service]);

@@ -16,7 +16,7 @@ export interface TestTransparent extends RunningTransparent {
 /** Parts of 127.64.0.0/10 that no two tests use at the same time. */
 let lastPart = (process.pid * 7) % 200;
 
-export function nextRange(): { transparentRange: string; dnsListen: { host: string; port: number } } {
+function nextRange(): { transparentRange: string; dnsListen: { host: string; port: number } } {
   lastPart = (lastPart + 1) % 250;
   const base = `127.${64 + (process.pid % 60)}.${lastPart}`;
   return { transparentRange: `${base}.0/24`, dnsListen: { host: `${base}.1`, port: 0 } };
