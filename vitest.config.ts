@@ -7,7 +7,8 @@ const rooms = "{shared,client,agent,resolver,socks-proxy,cli,bench,test}";
 const slow = [
   "cli/{launcher,admin-commands}.test.ts",
   "agent/{agent-lock,token-file,lease/lease-keeper-wire,status/slow-clients,relay/tcp-relay*}.test.ts",
-  "socks-proxy/{drain,hostile-clients,http/http-proxy,relay/relay,transparent/transparent,socks/torsocks}.test.ts",
+  "socks-proxy/{drain,hostile-clients,relay/relay,transparent/transparent,socks/torsocks}.test.ts",
+  "socks-proxy/http/http-{messages,time-limits}.test.ts",
   "shared/{dns/hostile,changes-client}.test.ts",
   "client/{connect/connector,process-exit,answers/serve-stale}.test.ts",
   "resolver/{node,store/sqlite-faults}.test.ts",

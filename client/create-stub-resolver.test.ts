@@ -68,6 +68,21 @@ describe("an answer", () => {
     await clock.advance(1);
     expect(hasAnswered(60_000)).toBe(false);
   });
+
+  test("with endpoints is remembered of the very port it was about", async () => {
+    const { stub, clock, resolve } = await startStubBed({ records });
+    const hasAnswered = (protocol: "tcp" | "udp", port: number) =>
+      stub.hasAnsweredWithin(parseName(name), 60_000, { protocol, port });
+    await resolve(name, 443);
+    await resolve("Web.berth.internal.", 80);
+    expect([hasAnswered("tcp", 80), hasAnswered("udp", 80), hasAnswered("tcp", 443)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    await clock.advance(60_001);
+    expect(hasAnswered("tcp", 80)).toBe(false);
+  });
 });
 
 describe("a question", () => {

@@ -23,8 +23,8 @@ export interface StubResolver {
   portsOf(name: Name, question: Pick<StubQuestion, "fresh" | "signal">): Promise<NamePorts>;
   /** RRs at a name of a zone, as the resolver has them. */
   ask(name: Name, type: number, question: Pick<StubQuestion, "fresh" | "signal">): Promise<Answer>;
-  /** Whether `name` was last answered with endpoints no longer than `ms` milliseconds ago. */
-  hasAnsweredWithin(name: Name, ms: number): boolean;
+  /** Whether `name`, or where it is given that very port of it, was last answered with endpoints no longer than `ms` milliseconds ago. */
+  hasAnsweredWithin(name: Name, ms: number, port?: ServicePort): boolean;
   /** Calls `listener` whenever something of these names may have changed; "all" after a gap in what was heard. Returns its end. */
   onChange(listener: (names: ReadonlySet<Name> | "all") => void): () => void;
   /** How it is, for people and metrics. */

@@ -9,9 +9,12 @@ export const noPort = 0;
 
 const ipv4 = z.ipv4();
 const ipv6 = z.ipv6();
+/** Most texts that are looked at are names: finding that out by the schemas costs more than all else a connection to a name needs. */
+const mayBeAddress = /^(?:[\d.]+|[\da-f.]*:[\da-f:.]*)$/i;
 
 /** Returns the canonical form, or undefined when `text` is not an IP address. An IPv4-mapped IPv6 address becomes its IPv4 one. */
 export function parseAddress(text: string): Address | undefined {
+  if (!mayBeAddress.test(text)) return undefined;
   if (ipv4.safeParse(text).success) return text as Address;
   if (!ipv6.safeParse(text).success) return undefined;
   // The URL parser's IPv6 serialiser is the one implementation of RFC 5952 §4 that every runtime has.

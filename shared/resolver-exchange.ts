@@ -1,6 +1,7 @@
 import type { z } from "zod";
 
 import { type ErrorReply, errorReplySchema } from "./binding.ts";
+import { readBody } from "./bounded-body.ts";
 import { BerthError } from "./errors.ts";
 import type { HostSigner } from "./signature.ts";
 
@@ -24,7 +25,12 @@ export interface HttpReply {
   readonly status: number;
   /** The whole body as UTF-8; rejects when it breaks off. */
   text(): Promise<string>;
+  /** The same as it comes, where it can be had so; then no more is read than a reply may have. */
+  readonly body?: ReadableStream<Uint8Array> | null;
 }
+
+/** Octets. A name with every port there is has 6 MB to tell. */
+const longestReply = 16 * 1024 * 1024;
 
 /** One resolver, as whoever looks names up reaches it. Replies that are not only text are for those who have `fetch` itself. */
 export interface LookupAccess<R extends HttpReply = HttpReply> {
@@ -137,14 +143,22 @@ function faultList(facts: Omit<ErrorReply["error"], "code" | "message">): string
 
 async function readJson(access: LookupAccess, response: HttpReply): Promise<unknown> {
   // A reply that breaks off is no reply; only a whole one can be somebody else's.
-  const text = await response.text().catch((cause: unknown) => {
+  const text = await textOf(response).catch((cause: unknown) => {
     throw unreachable(access, cause);
   });
+  if (text === undefined) throw badReply(access, response.status);
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw badReply(access, response.status, cause);
   }
+}
+
+/** Undefined when it is too long to be a reply of berth's. */
+async function textOf(response: HttpReply): Promise<string | undefined> {
+  if (response.body === undefined) return response.text();
+  const octets = await readBody(response.body, longestReply);
+  return octets === undefined ? undefined : new TextDecoder().decode(octets);
 }
 
 function unreachable(access: LookupAccess, cause: unknown): BerthError {

@@ -38,6 +38,45 @@ test("a token is presented where there is one", async () => {
   expect(asked[0]?.headers).toEqual({ authorization: "Bearer secret-token" });
 });
 
+describe("a reply without end", () => {
+  const octets = new Uint8Array(1024 * 1024).fill(0x20);
+  let sent = 0;
+  let isCalledOff = false;
+  const endless = (status: number) => {
+    sent = 0;
+    isCalledOff = false;
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        sent++;
+        if (sent > 64) controller.error(new Error("it was read on and on"));
+        else controller.enqueue(octets);
+      },
+      cancel() {
+        isCalledOff = true;
+      },
+    });
+    return answering(new Response(body, { status })).access;
+  };
+
+  test.each([
+    ["a list of zones", 200, (access: LookupAccess) => listZones(access)],
+    ["a list of ports", 200, (access: LookupAccess) => portsOfName(access, name)],
+    ["a fault", 503, (access: LookupAccess) => listZones(access)],
+  ])("in the place of %s is not read to its end, and is no resolver's", async (_, status, ask) => {
+    await expect(ask(endless(status))).rejects.toMatchObject({ code: "bad-reply" });
+    expect(sent).toBeLessThan(32);
+    expect(isCalledOff).toBe(true);
+  });
+});
+
+test("all ports there are can be told", async () => {
+  const ports = (["tcp", "udp"] as const).flatMap((protocol) =>
+    Array.from({ length: 65_535 }, (_, index) => ({ protocol, servicePort: index + 1 })),
+  );
+  const { access } = answering(Response.json({ ...list, ports }));
+  expect((await portsOfName(access, name))?.ports).toHaveLength(131_070);
+});
+
 describe("the ports of a name", () => {
   test("are asked for by the name", async () => {
     const { asked, access } = answering(Response.json(list));

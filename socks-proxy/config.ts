@@ -178,7 +178,7 @@ export const proxyOptions = {
   },
   connectionsPerClient: {
     schema: countOption(1, 1_000_000, 2048),
-    help: "connections that one client address, or one user, may have at a time (2048)",
+    help: "connections that one client address (of IPv6, one /64), or one user, may have at a time (2048)",
     value: "COUNT",
   },
   connections: {

@@ -36,3 +36,15 @@ test("a user is counted wherever the connections come from, and apart from an ad
   admission.releaseUser("10.0.0.1");
   expect(admission.admitUser("10.0.0.1")).toBeUndefined();
 });
+
+test("an IPv6 network of 64 bits is one client, however many addresses it takes", () => {
+  const admission = new Admission({ connections: 10, connectionsPerClient: 2 });
+  expect([admission.admit("2001:db8::1"), admission.admit("2001:db8::2:3:4:5")]).toEqual([
+    undefined,
+    undefined,
+  ]);
+  expect(admission.admit("2001:db8:0:0:ffff:ffff:ffff:ffff")).toBe("connections of this client");
+  expect(admission.admit("2001:db8:0:1::1")).toBeUndefined();
+  admission.release("2001:db8::9");
+  expect(admission.admit("2001:db8::1")).toBeUndefined();
+});

@@ -1,8 +1,10 @@
+import { parseBlock } from "./policy/address-block.ts";
+
 /** How many connections there may be at a time. */
 export interface ConnectionLimits {
   /** Of all clients together. */
   connections: number;
-  /** Of one client address, and of one user. */
+  /** Of one client address, an IPv6 network of 64 bits counting as one, and of one user. */
   connectionsPerClient: number;
 }
 
@@ -60,9 +62,18 @@ export class Admission {
   }
 }
 
+/**
+ * Whose share `client`, an address, takes of anything: its own, or with IPv6 that of its network, in which one machine may have as many
+ * addresses as it likes (RFC 4291 §2.5.1).
+ */
+export function shareOf(client: string): string {
+  const network = client.includes(":") ? parseBlock(`${client}/64`) : undefined;
+  return network === undefined ? client : network.octets.slice(0, 8).join(".");
+}
+
 /** A user may be called as an address is written. */
 function clientKey(client: string): string {
-  return `@${client}`;
+  return `@${shareOf(client)}`;
 }
 
 function userKey(user: string): string {

@@ -1,9 +1,9 @@
 import type { Address } from "../../shared/address.ts";
 import type { Name } from "../../shared/name.ts";
 import type { ResolverChoice } from "../../shared/resolver-choice.ts";
-import type { NamePorts, StubQuestion, StubResolver, StubStatus } from "../stub-resolver.ts";
+import type { NamePorts, ServicePort, StubQuestion, StubResolver, StubStatus } from "../stub-resolver.ts";
 import { type Destination, faultOfText, nameAsWritten, outsideEndpoints, zoneOfText } from "./destination.ts";
-import { inZoneEndpoints, inZoneEndpointsAtHand } from "./in-zone.ts";
+import { inZoneEndpoints, inZoneEndpointsAtHand, type ServicePlace } from "./in-zone.ts";
 import { RecentNames } from "./recent-names.ts";
 import type { Remembered } from "./remembered.ts";
 import { plainEndpoint, type Resolution } from "./resolution.ts";
@@ -32,6 +32,7 @@ export class CachingStub implements StubResolver {
   readonly #parts: StubParts;
   readonly #listeners = new Set<ChangeListener>();
   readonly #answered = new RecentNames(10_000);
+  readonly #answeredPorts = new RecentNames(10_000);
 
   constructor(parts: StubParts) {
     this.#parts = parts;
@@ -55,7 +56,7 @@ export class CachingStub implements StubResolver {
     if (zone === undefined || faultOfText(destination.name) !== undefined) return undefined;
     const place = { text: destination.name, port, protocol, zone };
     const resolution = inZoneEndpointsAtHand(place, (name, type) => this.#parts.answers.atHand(name, type));
-    if (resolution !== undefined) this.#note(destination.name, resolution);
+    if (resolution !== undefined) this.#note(place, resolution);
     return resolution;
   }
 
@@ -71,7 +72,7 @@ export class CachingStub implements StubResolver {
     const place = { text: destination.name, port: destination.port, protocol, zone };
     const { answers } = this.#parts;
     const resolution = await inZoneEndpoints(place, (name, type) => answers.get(name, type, fresh, signal));
-    this.#note(destination.name, resolution);
+    this.#note(place, resolution);
     return resolution;
   }
 
@@ -83,8 +84,10 @@ export class CachingStub implements StubResolver {
     return this.#parts.ports.get(name, portList, fresh, signal);
   }
 
-  hasAnsweredWithin(name: Name, ms: number): boolean {
-    return this.#answered.wasWithin(name, ms, this.#parts.now());
+  hasAnsweredWithin(name: Name, ms: number, port?: ServicePort): boolean {
+    const now = this.#parts.now();
+    if (port === undefined) return this.#answered.wasWithin(name, ms, now);
+    return this.#answeredPorts.wasWithin(portKey(name, port), ms, now);
   }
 
   onChange(listener: ChangeListener): () => void {
@@ -128,8 +131,14 @@ export class CachingStub implements StubResolver {
     return outsideEndpoints(name, port, lookup, ended);
   }
 
-  #note(text: string, resolution: Resolution): void {
+  #note(place: ServicePlace, resolution: Resolution): void {
     if (resolution.kind !== "endpoints" || resolution.staleUntil !== undefined) return;
-    this.#answered.note(nameAsWritten(text), this.#parts.now());
+    const [name, now] = [nameAsWritten(place.text), this.#parts.now()];
+    this.#answered.note(name, now);
+    this.#answeredPorts.note(portKey(name, place), now);
   }
+}
+
+function portKey(name: Name, { protocol, port }: ServicePort): string {
+  return `${protocol} ${port} ${name}`;
 }

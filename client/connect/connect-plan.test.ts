@@ -9,6 +9,7 @@ const notFound: Resolution = { kind: "not-found", reason: "gone" };
 
 let now: number;
 let patience: number | undefined;
+let wasPublished: boolean;
 let plan: ConnectPlan;
 /** All it said since it was last looked at. */
 let said: string[];
@@ -18,6 +19,7 @@ let end: PlanEnd | undefined;
 beforeEach(() => {
   now = 0;
   patience = undefined;
+  wasPublished = false;
 });
 
 describe("the candidates of one answer", () => {
@@ -140,15 +142,51 @@ describe("when all failed, and the name may be asked again", () => {
     expect(end).toMatchObject({ kind: "connect-failed" });
   });
 
-  test.each<Resolution>([
-    { kind: "not-allowed" },
-    { kind: "no-token", reason: "none" },
-    { kind: "port-not-published", published: [443] },
-  ])("$kind ends it at once", (refusal) => {
+  test.each<Resolution>([{ kind: "not-allowed" }, { kind: "no-token", reason: "none" }])(
+    "$kind ends it at once",
+    (refusal) => {
+      answer([b], 20);
+      answer(refusal, 30);
+      expect(said).toEqual(["drop 2"]);
+      expect(end).toEqual(refusal);
+    },
+  );
+});
+
+describe("a port that the name does not have", () => {
+  const notPublished: Resolution = { kind: "port-not-published", published: [443] };
+
+  beforeEach(() => {
+    patience = 10_000;
+  });
+
+  test("ends it with the first fresh answer that says so", () => {
+    start(notPublished);
+    expect(said).toEqual(["ask"]);
+    answer(notPublished, 20);
+    expect(end).toEqual(notPublished);
+  });
+
+  test("is waited for when it was published a moment ago, for as long as the patience lasts", () => {
+    wasPublished = true;
+    start(notPublished);
+    answer(notPublished, 20);
+    // Even when by then that moment is long ago.
+    wasPublished = false;
+    answer(notPublished, 9_000);
+    expect(end).toBeUndefined();
+    at(10_000);
+    expect(end).toEqual(notPublished);
+  });
+
+  test("is waited for when an answer had it a moment ago, and attempts at it are called off", () => {
+    start(notPublished);
     answer([b], 20);
-    answer(refusal, 30);
+    answer(notPublished, 30);
     expect(said).toEqual(["drop 2"]);
-    expect(end).toEqual(refusal);
+    expect(end).toBeUndefined();
+    answer([c], 40);
+    expect(said).toEqual(["dial 3"]);
   });
 });
 
@@ -177,14 +215,44 @@ test("silence of all for a second raises doubt: it asks while the attempts go on
   start(a, b);
   at(250);
   expect(said).toEqual(["dial 2"]);
-  at(1_249);
+  at(999);
   expect(said).toEqual([]);
-  at(1_250);
+  expect(wakeAt).toBe(1_000);
+  at(1_000);
   expect(said).toEqual(["ask"]);
   answer([a, c], 1_300);
   expect(said).toEqual(["drop 2", "dial 3"]);
   fail(c, 1_310);
   expect(end).toBeUndefined();
+});
+
+describe("silence of many", () => {
+  const many = Array.from({ length: 40 }, (_, index) => candidate(index + 1));
+
+  beforeEach(() => {
+    patience = 10_000;
+    start(...many);
+    for (const time of [250, 500, 750]) at(time);
+  });
+
+  test("raises doubt before all of them were tried", () => {
+    expect(wakeAt).toBe(1_000);
+    at(1_000);
+    expect(said).toEqual(["ask", "dial 5"]);
+    answer([c, b, candidate(99)], 1_010);
+    expect(said).toEqual(["drop 1", "drop 4", "drop 5", "dial 99"]);
+  });
+
+  test("neither speeds up nor lasts longer for answers that bring nothing new", () => {
+    at(1_000);
+    answer(many, 1_010);
+    expect(said).toEqual([]);
+    expect(wakeAt).toBe(1_250);
+    at(10_000);
+    expect(end).toBeUndefined();
+    expect(said).toHaveLength(5);
+    expect(said).toContain("late 1");
+  });
 });
 
 test("the patience is counted from when the silent ones were given up", () => {
@@ -240,7 +308,12 @@ function start(...first: (Candidate | Resolution)[]): void {
   const candidates = first.filter((each): each is Candidate => !("kind" in each));
   const given = first.find((each): each is Resolution => "kind" in each);
   const found = given ?? plainEndpoint([addressOf("10.0.0.5")], 1, true);
-  plan = new ConnectPlan({ connectMs: 10_000, patience: () => patience }, found, candidates, now);
+  plan = new ConnectPlan(
+    { connectMs: 10_000, patience: () => patience, wasPublished: () => wasPublished },
+    found,
+    candidates,
+    now,
+  );
   look();
 }
 

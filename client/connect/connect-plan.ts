@@ -17,6 +17,8 @@ export interface PlanLimits {
    * undefined for a destination about which nobody can be asked again.
    */
   patience: () => number | undefined;
+  /** Asked then as well: whether the very port was there a moment ago, so that a name with other ports only is waited for. */
+  wasPublished: () => boolean;
 }
 
 export type PlanEnd =
@@ -39,7 +41,7 @@ export interface Step {
 
 /** RFC 8305 §8, the recommended Connection Attempt Delay. */
 export const attemptDelayMs = 250;
-/** When all that is left is silent for so long, the answer it came from is doubted. */
+/** When nothing has connected for so long, the answer at hand is doubted, though much of it may not have been tried. */
 const doubtMs = 1_000;
 /** What was not refused but unreachable or silent costs more to try, and seldom mends within moments. */
 const retryUnreachableMs = 1_000;
@@ -54,7 +56,7 @@ export class ConnectPlan {
   /** Not yet tried. */
   #queue: readonly Candidate[];
   #nextDialAt = 0;
-  #lastDialAt: number;
+  readonly #doubtAt: number;
   readonly #pending = new Map<string, Candidate>();
   /** For the outcome: the last failure of each. */
   readonly #failures = new Map<string, ConnectFailure>();
@@ -68,6 +70,7 @@ export class ConnectPlan {
   #until: number;
   #asking: "not yet" | "never" | "asked" | "answered" = "not yet";
   #patienceMs = 0;
+  #wasPublished = false;
   /** Set once what the first answer gave has failed. */
   #patientUntil: number | undefined;
   #end: PlanEnd | undefined;
@@ -80,7 +83,7 @@ export class ConnectPlan {
     this.#known = distinct(candidates);
     this.#queue = this.#known;
     this.#until = now + limits.connectMs;
-    this.#lastDialAt = now;
+    this.#doubtAt = now + doubtMs;
   }
 
   /** A fresh answer has come, with the candidates to take from it in their order. */
@@ -88,10 +91,11 @@ export class ConnectPlan {
     this.#asking = "answered";
     // It says nothing of the name; what was known stays so.
     if (answer.kind === "no-answer") return [];
-    if (answer.kind !== "endpoints" && answer.kind !== "not-found") {
+    if (answer.kind !== "endpoints" && !this.#mayPass(answer)) {
       this.#end = answer;
       return this.#dropPending(() => true, false);
     }
+    if (answer.kind === "endpoints") this.#wasPublished = true;
     this.#answer = answer;
     this.#retryUntil = now + ephemeralStaleMs;
     this.#known = distinct(candidates);
@@ -99,11 +103,12 @@ export class ConnectPlan {
     // One that went and comes again has been published anew.
     for (const key of this.#failedAt.keys()) if (!named.has(key)) this.#failedAt.delete(key);
     const dropped = this.#dropPending((key) => !named.has(key), false);
+    const waiting = new Set(this.#queue.map(candidateKey));
     this.#queue = this.#known.filter((candidate) => {
       const key = candidateKey(candidate);
       return !this.#pending.has(key) && !this.#failedAt.has(key);
     });
-    if (this.#queue.length > 0) {
+    if (this.#queue.some((candidate) => !waiting.has(candidateKey(candidate)))) {
       this.#until = Math.max(this.#until, now + this.#limits.connectMs);
       this.#nextDialAt = now;
     }
@@ -149,6 +154,11 @@ export class ConnectPlan {
     return this.#answer;
   }
 
+  /** Whether it may be what there is to say in the middle of a restart. */
+  #mayPass({ kind }: Resolution): boolean {
+    return kind === "not-found" || (kind === "port-not-published" && this.#wasPublished);
+  }
+
   #giveUpLate(now: number): Step["drop"] {
     this.#queue = [];
     for (const [key, candidate] of this.#pending) {
@@ -169,21 +179,19 @@ export class ConnectPlan {
     if (candidate === undefined || (this.#pending.size > 0 && now < this.#nextDialAt)) return undefined;
     this.#queue = rest;
     this.#pending.set(candidateKey(candidate), candidate);
-    this.#lastDialAt = now;
     this.#nextDialAt = now + attemptDelayMs;
     return candidate;
   }
 
-  /** Whether the answer at hand is doubted from now on: all of it failed, or all that is left of it is silent. */
+  /** Whether the answer at hand is doubted from now on: all of it failed, or none of it has connected for a while. */
   #doubt(now: number): boolean {
     const idle = this.#queue.length + this.#pending.size === 0;
-    const silent = this.#queue.length === 0 && now >= this.#lastDialAt + doubtMs;
-    if (!idle && (!silent || this.#asking !== "not yet")) return false;
-    const starts = this.#asking === "not yet";
+    const starts = this.#asking === "not yet" && (idle || now >= this.#doubtAt);
     if (starts) {
       const patienceMs = this.#limits.patience();
       this.#asking = patienceMs === undefined ? "never" : "asked";
       this.#patienceMs = patienceMs ?? 0;
+      this.#wasPublished = this.#limits.wasPublished();
     }
     if (idle && this.#patientUntil === undefined) {
       this.#patientUntil = now + this.#patienceMs;
@@ -193,10 +201,10 @@ export class ConnectPlan {
   }
 
   #wakeAt(now: number): number | undefined {
-    if (this.#queue.length > 0) return Math.min(this.#nextDialAt, this.#until);
-    if (this.#pending.size === 0)
+    if (this.#queue.length + this.#pending.size === 0)
       return this.#patientUntil !== undefined && this.#patientUntil > now ? this.#patientUntil : undefined;
-    return this.#asking === "not yet" ? Math.min(this.#lastDialAt + doubtMs, this.#until) : this.#until;
+    const until = this.#asking === "not yet" ? Math.min(this.#doubtAt, this.#until) : this.#until;
+    return this.#queue.length > 0 ? Math.min(this.#nextDialAt, until) : until;
   }
 
   #ended(now: number): PlanEnd | undefined {

@@ -175,6 +175,16 @@ describe("a service that restarts", () => {
     expect(await outcome).toMatchObject({ candidate: { port } });
   });
 
+  test("is waited for while its name has other ports only", async () => {
+    stub.recentPort = true;
+    stub.now = { kind: "port-not-published", published: [443] };
+    const outcome = connect(web);
+    await until(() => stub.asked.fresh === 2);
+    const port = await listen();
+    stub.now = endpoints(port);
+    expect(await outcome).toMatchObject({ candidate: { port } });
+  });
+
   test("is asked for by all who wait for it together, and found by all", async () => {
     stub.now = endpoints(await closedPort());
     const connector = newConnector();

@@ -4,7 +4,7 @@ import { BerthError } from "../../shared/errors.ts";
 import { type Name, parseName } from "../../shared/name.ts";
 import type { Destination } from "../answers/destination.ts";
 import type { Resolution } from "../answers/resolution.ts";
-import type { StubResolver } from "../stub-resolver.ts";
+import type { ServicePort, StubResolver } from "../stub-resolver.ts";
 import { Attempts, dialCandidate } from "./connect-attempts.ts";
 import { type ConnectFailure, ConnectPlan } from "./connect-plan.ts";
 import { ConnectWatches } from "./connect-watch.ts";
@@ -108,8 +108,8 @@ class PatientConnector implements Connector {
     return isNegative && this.#isRecent(zoneName(destination, this.#stub));
   }
 
-  #isRecent(name: Name | undefined): boolean {
-    return name !== undefined && this.#stub.hasAnsweredWithin(name, recentMs);
+  #isRecent(name: Name | undefined, port?: ServicePort): boolean {
+    return name !== undefined && this.#stub.hasAnsweredWithin(name, recentMs, port);
   }
 
   #attempts(destination: Destination, options: ConnectOptions, first: Resolution): Attempts {
@@ -121,10 +121,19 @@ class PatientConnector implements Connector {
       if (name === undefined) return undefined;
       return this.#isRecent(name) ? patienceMs : 0;
     };
+    const wasPublished = () => {
+      const name = zoneName(destination, this.#stub);
+      return this.#isRecent(name, { protocol: "tcp", port: destination.port });
+    };
     const failed = (candidate: Candidate) =>
       this.#dead.failed(candidate, zoneName(destination, this.#stub), now());
     const watch = (attempts: Attempts) => this.#watch(destination, judge, attempts);
-    const plan = new ConnectPlan({ connectMs, patience }, first, this.#candidates(first), now());
+    const plan = new ConnectPlan(
+      { connectMs, patience, wasPublished },
+      first,
+      this.#candidates(first),
+      now(),
+    );
     return new Attempts(plan, { now, dial, signal, failed, watch });
   }
 

@@ -68,6 +68,19 @@ test("they stay what they were while nobody says, and are asked for ever less of
   bed.says = [shop];
   await bed.clock.advance(60_000);
   expect(bed.zones.current()).toEqual([shop]);
+  expect(bed.lines).toHaveLength(2);
+});
+
+test("that they are known at last is told once, though they are what they were taken for", async () => {
+  const bed = new Bed([shop]);
+  bed.says = undefined;
+  await bed.zones.start();
+  bed.says = [shop];
+  await bed.clock.advance(1_000);
+  await bed.clock.advance(600_000);
+  expect(bed.asked).toBe(3);
+  expect(bed.lines.slice(1)).toEqual([expect.stringContaining("answers for shop.example")]);
+  expect(bed.changes).toEqual([]);
 });
 
 test("no resolver gets every name there is, nor leaves none, nor brings more than can be looked through", async () => {
@@ -92,6 +105,10 @@ test("who must know them can wait until they were asked for once, whatever came 
   void bed.zones.start();
   await asked;
   expect(bed.zones.firstAsked()).toBeUndefined();
+});
+
+test("nobody waits for what an earlier life has learnt", () => {
+  expect(new Bed([shop]).zones.firstAsked()).toBeUndefined();
 });
 
 test("nobody is asked after the end", async () => {

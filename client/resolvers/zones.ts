@@ -24,7 +24,8 @@ export class LearntZones {
   readonly #ports: ZonePorts;
   readonly #first = Promise.withResolvers<void>();
   #zones: readonly Name[];
-  #wasAsked = false;
+  /** Nobody waits for what is known from before. */
+  #wasAsked: boolean;
   #failures = 0;
   #stop = (): void => {};
   #isStopped = false;
@@ -32,6 +33,7 @@ export class LearntZones {
   /** `known` is what was learnt in an earlier life. */
   constructor(known: readonly Name[] | undefined, ports: ZonePorts) {
     this.#zones = known ?? usualZones;
+    this.#wasAsked = known !== undefined;
     this.#ports = ports;
   }
 
@@ -39,7 +41,7 @@ export class LearntZones {
     return this.#zones;
   }
 
-  /** Resolves when the resolvers were asked once, whatever came of it; undefined when that is over. */
+  /** Resolves when the resolvers were asked once, whatever came of it; undefined when that is over, or an earlier life has learnt them. */
   firstAsked(): Promise<void> | undefined {
     return this.#wasAsked ? undefined : this.#first.promise;
   }
@@ -69,9 +71,10 @@ export class LearntZones {
   }
 
   #take(zones: readonly Name[]): void {
-    if (zones.join() === this.#zones.join()) return;
+    const isNew = zones.join() !== this.#zones.join();
+    if (isNew || this.#failures > 0) this.#ports.log.info(`the resolver answers for ${shownZones(zones)}`);
+    if (!isNew) return;
     this.#zones = zones;
-    this.#ports.log.info(`the resolver answers for ${shownZones(zones)}`);
     this.#ports.onChange(zones);
   }
 

@@ -8,6 +8,8 @@ export interface ScriptedStub extends StubResolver {
   now: Resolution | "silence";
   cached: Resolution | undefined;
   recent: boolean;
+  /** The same of the very port. */
+  recentPort: boolean;
   /** How many questions came, by kind. */
   asked: { fresh: number; other: number };
   /** Those that have neither been answered nor been called off. */
@@ -24,6 +26,7 @@ export function scriptedStub(first: Resolution): ScriptedStub {
     now: first,
     cached: undefined,
     recent: true,
+    recentPort: false,
     asked: { fresh: 0, other: 0 },
     waiting: 0,
     change: (names) => {
@@ -36,7 +39,7 @@ export function scriptedStub(first: Resolution): ScriptedStub {
     resolveCached: () => undefined,
     portsOf: () => Promise.reject(new Error("not scripted")),
     ask: () => Promise.reject(new Error("not scripted")),
-    hasAnsweredWithin: () => stub.recent,
+    hasAnsweredWithin: (_name, _ms, port) => (port === undefined ? stub.recent : stub.recentPort),
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

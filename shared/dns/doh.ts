@@ -1,3 +1,4 @@
+import { readBody } from "../bounded-body.ts";
 import { BerthError } from "../errors.ts";
 import { maxMessageLength } from "./message.ts";
 
@@ -20,7 +21,7 @@ export async function messageFromRequest(request: Request): Promise<Uint8Array> 
     throw new BerthError("bad-content-type", `a POST needs "content-type: ${dnsMessageType}"`);
   }
   try {
-    return await readBody(request.body);
+    return await messageIn(request.body);
   } catch (cause) {
     if (cause instanceof BerthError) throw cause;
     throw new BerthError("malformed-message", "the body broke off", { cause });
@@ -81,7 +82,7 @@ export async function messageFromResponse(response: Response): Promise<Uint8Arra
     const retryable = response.status >= 500 || response.status === 429;
     throw new BerthError("doh-failed", `not a DoH answer: ${got}`, { retryable });
   }
-  return readBody(response.body);
+  return messageIn(response.body);
 }
 
 function messageFromQueryString(request: Request): Uint8Array {
@@ -105,21 +106,9 @@ function messageFromQueryString(request: Request): Uint8Array {
   }
 }
 
-/** Stops reading at the limit: content-length may be missing or a lie. */
-async function readBody(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > maxMessageLength) throw tooLarge();
-    chunks.push(chunk);
-  }
-  const message = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    message.set(chunk, at);
-    at += chunk.length;
-  }
+async function messageIn(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  const message = await readBody(body, maxMessageLength);
+  if (message === undefined) throw tooLarge();
   return message;
 }
 

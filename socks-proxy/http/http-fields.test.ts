@@ -51,6 +51,20 @@ describe("the fields of a request", () => {
     expect(requested([name, value])).toEqual(["Host", "web.example", "Via", "1.1 berth-1"]);
   });
 
+  test.each([
+    ["OPTIONS", "10", "9"],
+    ["TRACE", "1", "0"],
+    ["TRACE", "9".repeat(30), String(Number.MAX_SAFE_INTEGER)],
+    // None that could be counted.
+    ["TRACE", "-1", "-1"],
+    ["OPTIONS", "1, 2", "1, 2"],
+    ["GET", "10", "10"],
+  ])("%s, Max-Forwards: %s goes on as %s", (method, value, left) => {
+    expect(requested(["Max-Forwards", value, "Connection", "max-forwards"], method).slice(2, 4)).toEqual([
+      ...["Max-Forwards", left],
+    ]);
+  });
+
   test.each(["trailers", "gzip;q=0.5, trailers", "Trailers;q=1"])(
     "TE: %s says that trailers are welcome",
     (value) => {

@@ -33,7 +33,15 @@ const forbiddenTrailers = new Set([
 ]);
 
 /** A Connection field must not take these away, or the message would be another one. */
-const endToEnd = new Set(["content-length", "host", "cookie", "authorization", "set-cookie", "expect"]);
+const endToEnd = new Set([
+  "content-length",
+  "host",
+  "cookie",
+  "authorization",
+  "set-cookie",
+  "expect",
+  "max-forwards",
+]);
 
 export interface RequestHead {
   method: string;
@@ -48,7 +56,7 @@ export function requestFields(
   { method, fields, authority, httpVersion }: RequestHead,
   via: string,
 ): string[] {
-  const passed = endToEndFields(fields, new Set(["host", "via"]));
+  const passed = oneHopLess(method, endToEndFields(fields, new Set(["host", "via"])));
   const te = valuesOf(fields, "te").some((value) => /(^|,)\s*trailers\s*(,|;|$)/i.test(value));
   const isChunked = isChunkedMessage(fields);
   return [
@@ -80,6 +88,25 @@ export function isLoop(fields: RawFields, via: string): boolean {
   return valuesOf(fields, "via").some((value) =>
     value.split(",").some((hop) => hop.trim().split(/\s+/)[1] === via),
   );
+}
+
+/** Whether a request may go no further, so that whoever has it answers it (RFC 9110 §7.6.2). */
+export function isLastHop(method: string, fields: RawFields): boolean {
+  return countsHops(method) && valuesOf(fields, "max-forwards").some((value) => /^0+$/.test(value));
+}
+
+/** What is no number is no limit, and no concern of ours. */
+function oneHopLess(method: string, fields: string[]): string[] {
+  if (!countsHops(method)) return fields;
+  return pairsOf(fields).flatMap(([name, value]) => {
+    const isLimit = name.toLowerCase() === "max-forwards" && /^\d+$/.test(value);
+    return [name, isLimit ? String(Math.min(Number(value) - 1, Number.MAX_SAFE_INTEGER)) : value];
+  });
+}
+
+/** With other methods Max-Forwards means nothing. */
+function countsHops(method: string): boolean {
+  return method === "OPTIONS" || method === "TRACE";
 }
 
 function isChunkedMessage(fields: RawFields): boolean {

@@ -7,8 +7,8 @@ import { judgeFor } from "../policy/judged.ts";
 import { logRefusal } from "../refusal.ts";
 import type { HttpClient } from "./http-client.ts";
 import { answerPage, type Exchange, type ExchangeEnd, exchange, noResponsePage } from "./http-exchange.ts";
-import { framingFault, hasBody, isLoop, requestFields } from "./http-fields.ts";
-import { type HttpPage, httpPage, refusalPage } from "./http-page.ts";
+import { framingFault, hasBody, isLastHop, isLoop, requestFields } from "./http-fields.ts";
+import { type HttpPage, httpPage, lastHopPage, refusalPage } from "./http-page.ts";
 import type { HttpMeans } from "./http-proxy.ts";
 import { absoluteTarget, type HttpTarget, type NoTarget } from "./http-target.ts";
 import type { HttpUpstreams, UpstreamHead, UpstreamKey } from "./http-upstreams.ts";
@@ -41,6 +41,8 @@ export async function forward(
     response.shouldKeepAlive = false;
     return void answerPage({ request, response }, page ?? httpPage(400, ""));
   }
+  const { method = "", rawHeaders } = request;
+  if (isLastHop(method, rawHeaders)) return answerPage({ request, response }, lastHopPage(method, means.via));
   const forwarded = forwardedFrom(client, request, response, target, means);
   const shown = destinationText(target.destination);
   const judgement = judgeFor(client.connection.client, means.policy, means.stub);

@@ -11,8 +11,10 @@ export interface HttpPage {
 }
 
 const phrases: Readonly<Record<number, string>> = {
+  200: "OK",
   400: "Bad Request",
   403: "Forbidden",
+  405: "Method Not Allowed",
   407: "Proxy Authentication Required",
   408: "Request Timeout",
   429: "Too Many Requests",
@@ -54,6 +56,13 @@ export function refusalPage(shown: string, refusal: Refusal): HttpPage {
 export function authenticationPage(): HttpPage {
   const text = "berth: this proxy is for its users; set a user name and a password for it";
   return httpPage(407, text, [["Proxy-Authenticate", 'Basic realm="berth", charset="UTF-8"']]);
+}
+
+/** For a request that may go no further (RFC 9110 §7.6.2): whoever counts hops learns which proxy is here. */
+export function lastHopPage(method: string, via: string): HttpPage {
+  const isAnswered = method === "OPTIONS";
+  const text = `berth: Max-Forwards lets this request go no further than the proxy ${via}`;
+  return httpPage(isAnswered ? 200 : 405, text, [["Allow", "OPTIONS"]]);
 }
 
 /** Header fields of a page, its body's included. It is about this moment, and its text has words of a client's in it. */

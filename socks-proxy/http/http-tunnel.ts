@@ -8,9 +8,9 @@ import { type ChannelDuplex, duplexOf } from "../relay/channel-duplex.ts";
 import { endConnection } from "../relay/connection-end.ts";
 import type { HttpClient } from "./http-client.ts";
 import { answerPage, exchange, noResponsePage } from "./http-exchange.ts";
-import { requestFields, responseFields, valuesOf } from "./http-fields.ts";
+import { isLastHop, requestFields, responseFields, valuesOf } from "./http-fields.ts";
 import { faultPage } from "./http-forward.ts";
-import { type HttpPage, messageHead, pageMessage, refusalPage } from "./http-page.ts";
+import { type HttpPage, lastHopPage, messageHead, pageMessage, refusalPage } from "./http-page.ts";
 import type { HttpMeans } from "./http-proxy.ts";
 import { absoluteTarget, connectTarget, type HttpTarget } from "./http-target.ts";
 import { argumentsOf } from "./http-upstreams.ts";
@@ -41,9 +41,11 @@ export async function serveUpgrade(
   head: Buffer,
   means: HttpMeans,
 ): Promise<void> {
-  const target = absoluteTarget(request.method ?? "", request.url ?? "");
+  const { method = "", url = "", rawHeaders } = request;
+  const target = absoluteTarget(method, url);
   const page = faultPage(request, target, client, means);
   if (page !== undefined || "fault" in target) return endWith(client, page);
+  if (isLastHop(method, rawHeaders)) return endWith(client, lastHopPage(method, means.via));
   const upstream = await connected(client, target, means);
   if (upstream === undefined) return;
   const upstreamStream = duplexOf(upstream.channel, new Uint8Array(0));

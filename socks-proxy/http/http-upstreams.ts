@@ -1,5 +1,6 @@
 import { Agent, type ClientRequest, type ClientRequestArgs, request } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** The part of a request's head that is for the server at the other end. */
 export interface UpstreamHead {
@@ -17,6 +18,8 @@ export interface UpstreamKey {
 /** Most servers close what is quiet for 5 s; a request must not meet that close half way. */
 const quietMs = 4_000;
 const keptPerDestination = 8;
+/** Of one client connection, which may ask for many names in these few seconds. */
+const mostKept = 32;
 
 /**
  * One client connection's connections to servers behind the proxy. They are kept for a few seconds after a request, for the next one to the
@@ -87,6 +90,12 @@ class HandedAgent extends Agent {
       this.#handed?.destroy();
       this.#handed = undefined;
     }
+  }
+
+  /** Node closes what is not to be kept; its types do not know that it asks. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    const kept = Object.values(this.freeSockets).reduce((sum, sockets = []) => sum + sockets.length, 0);
+    return kept < mostKept && (super.keepSocketAlive(socket) as unknown as boolean);
   }
 
   override createConnection(): Socket {

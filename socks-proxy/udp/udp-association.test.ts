@@ -1,6 +1,7 @@
+import { Socket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Destination } from "../../client/answers/destination.ts";
 import { plainEndpoint, type Resolution } from "../../client/answers/resolution.ts";
@@ -172,6 +173,24 @@ describe("dropped, in silence and counted, is", () => {
     peer.send(Buffer.from("true"), port);
     expect(`${(await client.next()).datagram.subarray(10)}`).toBe("true");
     expect(client.unread()).toBe(0);
+  });
+
+  test("an answer while the client's system has more than it can send", async () => {
+    const peer = await opened(openUdpPeer());
+    const { client, relay, control, end } = await associated();
+    client.send(datagramToIpv4("127.0.0.1", peer.port, "ask"), relay);
+    const { port } = await peer.next();
+    let isFull = true;
+    vi.spyOn(Socket.prototype, "getSendQueueSize").mockImplementation(function (this: Socket) {
+      if (this.address().port !== relay || !isFull) return 0;
+      isFull = false;
+      return (1 << 20) + 1;
+    });
+    peer.send(Buffer.from("too much"), port);
+    peer.send(Buffer.from("kept"), port);
+    expect(`${(await client.next()).datagram.subarray(10)}`).toBe("kept");
+    control.socket.end();
+    expect(await end()).toMatchObject({ counts: { down: 1, dropped: { "not-sent": 1 } } });
   });
 
   test("what goes to a name without an answer, and to what the policy denies", async () => {

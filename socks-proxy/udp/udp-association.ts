@@ -10,7 +10,7 @@ import { granted, type Refusal } from "../socks/reply.ts";
 import { meantDestination, type StandIns } from "../socks/stand-ins.ts";
 import { parseDatagram } from "../socks/wire-datagram.ts";
 import type { UdpBudget } from "./udp-budget.ts";
-import { type DropReason, UdpDestination } from "./udp-destination.ts";
+import { type DropReason, isFull, UdpDestination } from "./udp-destination.ts";
 
 /** What all associations of a proxy have in common. */
 export interface UdpAssociationPorts {
@@ -176,8 +176,10 @@ class Association {
 
   #reply(header: Uint8Array, payload: Uint8Array): void {
     this.#activeAt = this.#ports.now();
+    const relay = this.#relay;
+    if (relay === undefined || isFull(relay)) return void this.#drop("not-sent");
     this.counts.down++;
-    this.#relay?.send([header, payload], this.#clientPort, this.#client, (fault) => {
+    relay.send([header, payload], this.#clientPort, this.#client, (fault) => {
       // With the header before it, the longest datagram is too long.
       if (fault !== null) this.#drop("not-sent");
     });

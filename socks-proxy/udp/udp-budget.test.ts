@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { createUdpBudget } from "./udp-budget.ts";
+import { createUdpBudget, standardUdpBounds } from "./udp-budget.ts";
 
 function places(take: () => (() => void) | undefined): (() => void)[] {
   const taken: (() => void)[] = [];
@@ -49,4 +49,17 @@ test("waiting datagrams are bounded by their octets", () => {
   expect(budget.waiting(4)).toBeDefined();
   giveBack?.();
   expect(budget.waiting(6)).toBeDefined();
+});
+
+test("an IPv6 network of 64 bits is one client", () => {
+  const budget = createUdpBudget({ ...standardUdpBounds, associationsPerClient: 1, upstreamsPerClient: 1 });
+  const giveBack = budget.association("2001:db8::1");
+  expect(budget.association("2001:db8::2")).toBeUndefined();
+  expect(budget.association("2001:db8:0:1::1")).toBeDefined();
+  giveBack?.();
+  expect(budget.association("2001:db8::2")).toBeDefined();
+  expect([budget.upstream("2001:db8::1"), budget.upstream("2001:db8::2")].map(Boolean)).toEqual([
+    true,
+    false,
+  ]);
 });

@@ -1,3 +1,5 @@
+import { shareOf } from "../limits.ts";
+
 /** What all UDP associations together, and those of one client address, may take. */
 export interface UdpBudget {
   /** Takes a place; undefined when there is none left. What it gives back is to be called once. */
@@ -29,10 +31,10 @@ export function createUdpBudget(bounds: UdpBounds): UdpBudget {
   let allUpstreams = 0;
   let waiting = 0;
   return {
-    association: (client) => takeOne(associations, client, bounds.associationsPerClient),
+    association: (client) => takeOne(associations, shareOf(client), bounds.associationsPerClient),
     upstream(client) {
       if (allUpstreams >= bounds.upstreams) return undefined;
-      const giveBack = takeOne(upstreams, client, bounds.upstreamsPerClient);
+      const giveBack = takeOne(upstreams, shareOf(client), bounds.upstreamsPerClient);
       if (giveBack === undefined) return undefined;
       allUpstreams++;
       return () => {

@@ -41,6 +41,11 @@ const recheckMs = 1_000;
 /** What the system has not taken yet: a program that sends faster than its network loses datagrams, as it would without us. */
 const mostQueuedOctets = 1 << 20;
 
+/** Whether a datagram sent over `socket` now is to be dropped instead, before what waits takes the machine's memory. */
+export function isFull(socket: Socket): boolean {
+  return socket.getSendQueueSize() > mostQueuedOctets;
+}
+
 interface Upstream {
   candidate: Candidate;
   socket: Socket;
@@ -141,8 +146,7 @@ export class UdpDestination {
   }
 
   #sendTo(upstream: Upstream, payload: Uint8Array): void {
-    const isFull = upstream.socket.getSendQueueSize() > mostQueuedOctets;
-    if (isFull) this.#ports.dropped("not-sent");
+    if (isFull(upstream.socket)) this.#ports.dropped("not-sent");
     else upstream.socket.send(payload, (fault) => this.#afterSending(upstream, fault));
   }
 

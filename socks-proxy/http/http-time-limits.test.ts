@@ -1,0 +1,60 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+
+import { type HttpBed, startHttpBed } from "../testing/http-bed.ts";
+import { echoSite, get, web } from "../testing/http-echo.ts";
+
+let bed: HttpBed;
+beforeEach(async () => {
+  bed = await startHttpBed();
+});
+afterEach(() => bed.close());
+
+/** Another bed in the place of the usual one. */
+async function bedWith(config: Parameters<typeof startHttpBed>[0]): Promise<void> {
+  await bed.close();
+  bed = await startHttpBed(config);
+}
+
+describe("time limits", () => {
+  test("a head that takes longer than the hand-shake's limit, octet by octet, gets no further", async () => {
+    await bedWith({ handshakeTimeout: 1 });
+    const client = await bed.client();
+    client.socket.write(`GET http://${web}/`);
+    const drip = setInterval(() => client.socket.write("x"), 50);
+    onTestFinished(() => clearInterval(drip));
+    await client.closed;
+    expect(client.text()).not.toMatch(/200/);
+  });
+
+  test("a client that does not end after the last answer is ended", async () => {
+    await echoSite(bed);
+    const socket = connect({ host: "127.0.0.1", port: bed.port, allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    socket.write(get(`http://${web}/`));
+    socket.resume();
+    await once(socket, "end");
+    // Ours is the only end that there can be: the other direction stays open until it is reset.
+    const drip = setInterval(() => socket.write("x"), 50);
+    onTestFinished(() => clearInterval(drip));
+    await once(socket, "error").catch((fault: unknown) => fault);
+  });
+
+  test("a kept connection ends when nothing more is asked", async () => {
+    await bedWith({ idleTimeout: 1 });
+    await echoSite(bed);
+    const client = await bed.client();
+    client.socket.write(get(`http://${web}/`, ""));
+    await client.until("200 OK");
+    await client.closed;
+  });
+
+  test("a server that is silent for the idle time-out is 504", async () => {
+    await bedWith({ idleTimeout: 1 });
+    await bed.rawSite(web, () => {});
+    expect(await bed.sent(get(`http://${web}/`))).toMatch(
+      /^HTTP\/1\.1 504 .*the server was silent too long/s,
+    );
+  });
+});
