@@ -44,7 +44,7 @@ test("a destination is what it stands for", () => {
   const address = standIns.addressFor(web);
   expect(meantDestination({ kind: "address", address, port: 80 }, standIns)).toEqual({
     kind: "name",
-    name: web,
+    name: "web.berth.internal",
     port: 80,
   });
   for (const text of ["239.255.255.255", "248.0.0.1", "10.0.0.5", "::1"]) {

@@ -1,6 +1,6 @@
 import type { Destination } from "../../client/answers/destination.ts";
 import type { Address } from "../../shared/address.ts";
-import type { Name } from "../../shared/name.ts";
+import { displayName, type Name } from "../../shared/name.ts";
 
 /**
  * Addresses that stand for names, for programs that resolve by the proxy (Tor's RESOLVE) and then connect to what they were told: a name
@@ -52,7 +52,9 @@ export function meantDestination(
   if (destination.kind === "name") return destination;
   const meaning = standIns.meaningOf(destination.address);
   if (meaning === undefined) return destination;
-  if (meaning.kind === "name") return { kind: "name", name: meaning.name, port: destination.port };
+  // As clients write names, and so as the log has them.
+  if (meaning.kind === "name")
+    return { kind: "name", name: displayName(meaning.name), port: destination.port };
   return { kind: "not-found", reason: "it stands for no name now; resolve the name again" };
 }
 

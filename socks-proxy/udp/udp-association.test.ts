@@ -79,7 +79,7 @@ describe("a datagram", () => {
 
   test("to a stand-in goes to the name it stands for", async () => {
     const echo = await opened(openUdpEcho());
-    answers.set("dns.berth.internal.:53", endpointAt(echo.port));
+    answers.set("dns.berth.internal:53", endpointAt(echo.port));
     const standIn = ports.standIns.addressFor(parseName("dns.berth.internal"));
     const { client, relay } = await associated();
     client.send(datagramToIpv4(standIn, 53, "hello"), relay);
