@@ -15,9 +15,11 @@ test("the parts find each other's files, whatever the environment says", () => {
 test("one zone for all, by flag or environment; each listens at its own place", () => {
   const env = { BERTH_ZONE: "env.test", BERTH_LISTEN: "127.0.0.1:1", BERTH_PROXY_LISTEN: "127.0.0.1:2" };
   const fromEnv = readPartsConfig({}, env, paths);
-  expect([fromEnv.resolver, fromEnv.agent, fromEnv.proxy].map(({ zone }) => zone)).toEqual(
-    Array(3).fill("env.test."),
-  );
+  expect([fromEnv.resolver, fromEnv.agent, fromEnv.proxy].map(({ zone }) => zone)).toEqual([
+    "env.test.",
+    "env.test.",
+    ["env.test."],
+  ]);
   expect([fromEnv.resolver.listen.port, fromEnv.proxy.listen.port]).toEqual([1, 2]);
   const fromFlags = readPartsConfig({ zone: "flag.test", proxyListen: "127.0.0.1:3" }, env, paths);
   expect([fromFlags.agent.zone, fromFlags.proxy.listen.port]).toEqual(["flag.test.", 3]);

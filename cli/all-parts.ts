@@ -8,7 +8,7 @@ import { formatEndpoint, isUnspecified, parseAddress } from "../shared/address.t
 import { type ListenAddress, type Option, readConfig } from "../shared/config.ts";
 import type { LogLevel } from "../shared/log.ts";
 import type { Name } from "../shared/name.ts";
-import { type ProxyConfig, proxyOptions } from "../socks-proxy/config.ts";
+import { assertListenIsSafe, type ProxyConfig, proxyOptions } from "../socks-proxy/config.ts";
 import { startProxy } from "../socks-proxy/main.ts";
 import { logFor, type Running, yesOption } from "./command.ts";
 import type { StatePaths } from "./state.ts";
@@ -93,10 +93,12 @@ export function readPartsConfig(flags: Flags, env: Environment, paths: StatePath
     stateDir: paths.proxy,
     ...(proxyListen === undefined ? {} : { listen: proxyListen }),
   };
+  const proxy = readConfig(proxyOptions, proxyFlags, proxyEnv);
+  assertListenIsSafe(proxy, "--proxy-listen");
   return {
     resolver: readConfig(resolverOptions, resolverFlags, env),
     agent: readConfig(agentOptions, agentFlags, agentEnv),
-    proxy: readConfig(proxyOptions, proxyFlags, proxyEnv),
+    proxy,
     socketPath,
     isEngineChosen: Boolean(flags.engine ?? (env.BERTH_ENGINE || env.DOCKER_HOST)),
     yes,
