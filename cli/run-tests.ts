@@ -18,6 +18,7 @@ const testPackages = [
   "procps",
   "openssl",
   "curl",
+  "wget",
   "socat",
   "chromium",
   "knot-dnsutils",
