@@ -41,8 +41,28 @@ test("each waiter is told each answer, and a later one waits for a later answer"
   await answered();
   const late = join();
   expect([early.answers, late.answers]).toEqual([[gone], []]);
-  await pass(200);
+  await pass(49);
+  expect(late.answers).toEqual([]);
+  await pass(1);
   expect([early.answers.length, late.answers.length]).toEqual([2, 1]);
+});
+
+test("one that comes during a question has the next one 50 ms later: that answer may be older than it", async () => {
+  join();
+  const late = join();
+  await answered();
+  expect(late.answers).toHaveLength(1);
+  await pass(50);
+  expect(late.answers).toHaveLength(2);
+});
+
+test("however many come, there are no more questions than one in 50 ms", async () => {
+  for (let ms = 0; ms < 1_000; ms++) {
+    join();
+    await pass(1);
+  }
+  expect(stub.asked.fresh).toBeGreaterThanOrEqual(18);
+  expect(stub.asked.fresh).toBeLessThanOrEqual(21);
 });
 
 test("one that comes when the last question is long past has a new one at once", async () => {

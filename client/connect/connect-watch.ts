@@ -23,6 +23,8 @@ export interface WatchPorts {
 
 const firstWaitMs = 200;
 const longestWaitMs = 1_000;
+/** Who comes later than a question waits no longer for the next than a person notices, whatever the others' wait has grown to. */
+const joinPauseMs = 50;
 /** A port may be published a moment before its program listens. */
 const retryMs = 100;
 
@@ -87,6 +89,8 @@ class Watch {
   #asking: AbortController | undefined;
   /** Something happened since the question under way was asked. */
   #again = false;
+  /** Somebody joined since the question under way was asked. */
+  #hasLateComer = false;
   #askedAt = Number.NEGATIVE_INFINITY;
   #waitMs = firstWaitMs;
   #cancelAsk = () => {};
@@ -108,7 +112,8 @@ class Watch {
     this.#waiters.add(waiter);
     this.#cancelRetry ??= this.#ports.after(retryMs, () => this.#retryOne());
     // An answer it could have had already is no fresh one to it; but so many may come that not each can have a question.
-    if (this.#asking === undefined && this.#ports.now() - this.#askedAt >= firstWaitMs) this.#ask();
+    if (this.#asking === undefined) this.#askIn(this.#askedAt + joinPauseMs - this.#ports.now());
+    else this.#hasLateComer = true;
   }
 
   /** Whether nobody is left, so that all has ended. */
@@ -141,9 +146,16 @@ class Watch {
     }
   }
 
+  #askIn(ms: number): void {
+    this.#cancelAsk();
+    if (ms <= 0) this.#ask();
+    else this.#cancelAsk = this.#ports.after(ms, () => this.#ask());
+  }
+
   #ask(): void {
     this.#cancelAsk();
     this.#again = false;
+    this.#hasLateComer = false;
     this.#askedAt = this.#ports.now();
     const asking = new AbortController();
     this.#asking = asking;
@@ -165,10 +177,14 @@ class Watch {
       this.#ask();
       return;
     }
+    if (this.#hasLateComer) {
+      this.#askIn(joinPauseMs);
+      return;
+    }
     // Spread, so that the clients of a name do not all ask in step.
     const waitMs = this.#waitMs * (0.75 + this.#ports.random() / 2);
     this.#waitMs = Math.min(longestWaitMs, this.#waitMs * 1.5);
-    this.#cancelAsk = this.#ports.after(waitMs, () => this.#ask());
+    this.#askIn(waitMs);
   }
 }
 
