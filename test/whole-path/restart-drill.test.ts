@@ -165,7 +165,7 @@ describe("a storm of new connections while containers are restarted, each time o
       console.log(
         `${way}: ${unexplained.length} of ${report.connections} waits over 100 ms, ${report.waits[0]?.ms} ms at most`,
       );
-      // None is what is meant. The control sees the machine twice a second only, and what it does not see is no fault of the proxy's.
+      // None is what is meant. The control looks at the machine 50 times a second, and so does not see each of its pauses.
       expect(unexplained.length, `${way}: ${JSON.stringify(unexplained)}`).toBeLessThan(
         report.connections / 1_000,
       );
