@@ -12,7 +12,7 @@ export interface Lifetime {
 
 /** A port that is published anew at every start may be another service's soon (it has a TTL of a second); a fixed one stays. */
 const longestEphemeralTtl = 1;
-/** Decision 20 of the design: no longer may such a port be used that no resolver vouches for. */
+/** No longer may such a port be used that no resolver vouches for: by then it can be another program's. */
 export const ephemeralStaleMs = 10_000;
 const fixedStaleMs = 3_600_000;
 /** RFC 8767 §4 asks for a limit. What changes more seldom costs one question an hour. */

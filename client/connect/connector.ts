@@ -11,7 +11,7 @@ import { ConnectWatches } from "./connect-watch.ts";
 import { DeadEndpoints } from "./dead-endpoints.ts";
 import { type Candidate, candidatesOf } from "./endpoint-order.ts";
 
-/** Connects to destinations as decisions 19 and 20 of the design have it: every endpoint, one fresh resolution, then patience. */
+/** Connects to destinations so that restarts go unnoticed: every endpoint, one fresh resolution past every cache, then patience. */
 export interface Connector {
   connect(destination: Destination, options: ConnectOptions): Promise<ConnectOutcome>;
 }
@@ -47,7 +47,7 @@ export interface ConnectorPorts {
   random: () => number;
 }
 
-/** A name that was there so recently may be a container that is being restarted (decision 20). */
+/** A name that was there so recently may be a container that is being restarted. */
 const recentMs = 60_000;
 
 /** One for a process, for any number of connections at once: they share what they learn of endpoints that fail, and the asking. */

@@ -132,7 +132,7 @@ async function serviceAddresses({ name, zone, type }: AtName, ports: AnswererPor
       return addressAnswer(name, type, [found.ipv4, found.ipv6], soa);
     }
     case "none":
-      // Not the host's addresses: the port of that number there is another program's (decision 19).
+      // Not the host's addresses: the port of that number there is another program's.
       return withoutAddresses(found.answer, { name, zone, type }, ports);
     case "failed":
       return failedAnswer(noResolverText(zone));

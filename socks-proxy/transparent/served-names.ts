@@ -43,7 +43,7 @@ export const quietMs = 5 * 60_000;
 const shareOfOne = 0.25;
 /** What a person reads; a name with every port there is would list them all. */
 const mostListed = 100;
-/** A name with ports so recently is being restarted when it has none (decision 20). */
+/** A name with ports so recently is being restarted when it has none. */
 const recentMs = 60_000;
 
 interface Served {
