@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 
 import { formatEndpoint, isLoopbackHost } from "../../shared/address.ts";
 import type { ListenAddress } from "../../shared/config.ts";
-import { describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import { listenFaultText, listenPatiently } from "../../shared/patient-listener.ts";
 import { systemClock } from "../clock.ts";
 import { serverName } from "./agent-status.ts";
 import { Allowance } from "./allowance.ts";
@@ -49,43 +49,29 @@ export async function createStatusServer(options: StatusServerOptions): Promise<
   const { listen, log } = options;
   const server = boundedServer(options);
   const where = formatEndpoint({ address: listen.host, port: listen.port });
-  let retry: NodeJS.Timeout | undefined;
-  let isWarned = false;
-  let isClosed = false;
-
-  async function open(): Promise<void> {
-    const fault = await listening(server, listen);
-    if (isClosed) {
-      server.close();
-      return;
-    }
-    if (fault === undefined) {
+  const close = await listenPatiently(server, {
+    listen,
+    retryMs: limits.retryMs,
+    after: afterUnref,
+    opened(isLate) {
       const readers = isLoopbackHost(listen.host) ? "" : ", for other machines as well";
-      log[isWarned || readers !== "" ? "info" : "debug"](`metrics and status at http://${where}${readers}`);
-      return;
-    }
-    if (!isWarned) log.warn(`nobody can look at metrics and status: ${describeListening(where, fault)}`);
-    isWarned = true;
-    retry = setTimeout(() => void open(), limits.retryMs);
-    retry.unref();
-  }
-
-  await open();
+      log[isLate || readers !== "" ? "info" : "debug"](`metrics and status at http://${where}${readers}`);
+    },
+    failed: (fault) =>
+      log.warn(`nobody can look at metrics and status: ${listenFaultText(where, fault, "--status")}`),
+  });
   return {
     get address() {
       const bound = server.listening ? (server.address() as AddressInfo) : undefined;
       return bound === undefined ? undefined : { host: listen.host, port: bound.port };
     },
-    async close() {
-      isClosed = true;
-      clearTimeout(retry);
-      if (!server.listening) return;
-      await new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      });
-    },
+    close,
   };
+}
+
+function afterUnref(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms).unref();
+  return () => clearTimeout(timer);
 }
 
 function boundedServer({ source, listen, log, now = systemClock.now }: StatusServerOptions): Server {
@@ -134,27 +120,4 @@ function answer(request: IncomingMessage, response: ServerResponse, means: Reply
     ...headers,
   });
   response.end(body);
-}
-
-/** Resolves to what stood in the way, or to undefined once it listens. */
-function listening(
-  server: Server,
-  { host, port }: ListenAddress,
-): Promise<NodeJS.ErrnoException | undefined> {
-  return new Promise((resolve) => {
-    const fail = (fault: NodeJS.ErrnoException): void => resolve(fault);
-    server.once("error", fail);
-    server.listen(port, host, () => {
-      server.off("error", fail);
-      // Such as EMFILE on accepting: that client is lost. Unheard, the event would end the agent.
-      server.on("error", () => undefined);
-      resolve(undefined);
-    });
-  });
-}
-
-function describeListening(where: string, fault: NodeJS.ErrnoException): string {
-  const mend = "choose another with --status HOST:PORT, or none with --status off";
-  if (fault.code === "EADDRINUSE") return `${where} is in use by another program; it is tried again; ${mend}`;
-  return `cannot listen on ${where} (${describeFault(fault)}); ${mend}`;
 }

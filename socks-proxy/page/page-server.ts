@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 
 import { formatEndpoint } from "../../shared/address.ts";
 import type { ListenAddress } from "../../shared/config.ts";
-import { describeFault } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import { listenFaultText, listenPatiently } from "../../shared/patient-listener.ts";
 import { type PageSource, pageReply } from "./page-reply.ts";
 
 export interface RunningPage {
@@ -26,38 +26,30 @@ const limits = { connections: 64, headOctets: 8192, headMs: 5_000, quietMs: 10_0
  */
 export async function startPage(listen: ListenAddress, source: PageSource, log: Log): Promise<RunningPage> {
   const server = boundedServer(source, log);
-  let retry: NodeJS.Timeout | undefined;
-  let [isWarned, isClosed] = [false, false];
-
-  async function open(): Promise<void> {
-    const fault = await listening(server, listen);
-    if (isClosed) return void server.close();
-    if (fault === undefined) {
+  const where = formatEndpoint({ address: listen.host, port: listen.port });
+  const close = await listenPatiently(server, {
+    listen,
+    retryMs: limits.retryMs,
+    after: afterUnref,
+    opened() {
       const { port } = server.address() as AddressInfo;
       log.info(`page at http://${formatEndpoint({ address: listen.host, port })}/, for browsers /proxy.pac`);
-      return;
-    }
-    if (!isWarned) log.warn(`the proxy's page cannot be served: ${listenText(listen, fault)}`);
-    isWarned = true;
-    retry = setTimeout(() => void open(), limits.retryMs).unref();
-  }
-
-  await open();
+    },
+    failed: (fault) =>
+      log.warn(`the proxy's page cannot be served: ${listenFaultText(where, fault, "--page")}`),
+  });
   return {
     get address() {
       const bound = server.listening ? (server.address() as AddressInfo) : undefined;
       return bound === undefined ? undefined : { host: bound.address, port: bound.port };
     },
-    async close() {
-      isClosed = true;
-      clearTimeout(retry);
-      if (!server.listening) return;
-      await new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      });
-    },
+    close,
   };
+}
+
+function afterUnref(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms).unref();
+  return () => clearTimeout(timer);
 }
 
 function boundedServer(source: PageSource, log: Log): Server {
@@ -96,28 +88,4 @@ function answer(request: IncomingMessage, response: ServerResponse, source: Page
     ...headers,
   });
   response.end(body);
-}
-
-/** Resolves to what stood in the way, or to undefined once it listens. */
-function listening(
-  server: Server,
-  { host, port }: ListenAddress,
-): Promise<NodeJS.ErrnoException | undefined> {
-  return new Promise((resolve) => {
-    const fail = (fault: NodeJS.ErrnoException): void => resolve(fault);
-    server.once("error", fail);
-    server.listen(port, host, () => {
-      server.off("error", fail);
-      // Such as EMFILE on accepting: that client is lost. Unheard, the event would end the proxy.
-      server.on("error", () => undefined);
-      resolve(undefined);
-    });
-  });
-}
-
-function listenText({ host, port }: ListenAddress, fault: NodeJS.ErrnoException): string {
-  const where = formatEndpoint({ address: host, port });
-  const mend = "choose another with --page HOST:PORT, or none with --page off";
-  if (fault.code === "EADDRINUSE") return `${where} is in use by another program; it is tried again; ${mend}`;
-  return `cannot listen on ${where} (${describeFault(fault)}); ${mend}`;
 }

@@ -28,7 +28,7 @@ import { StalePorts } from "./stale-ports.ts";
 // BERTH_MODEL_SEEDS=20 BERTH_MODEL_STEPS=200 is the long form.
 
 const seeds = Array.from({ length: Number(process.env.BERTH_MODEL_SEEDS ?? 3) }, (_, index) => index + 1);
-const steps = Number(process.env.BERTH_MODEL_STEPS ?? 30);
+const steps = Number(process.env.BERTH_MODEL_STEPS ?? 40);
 const stepsBetweenRests = 10;
 const timeout = 60_000 + steps * 10_000;
 const resyncSeconds = 2;
