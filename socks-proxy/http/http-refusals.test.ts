@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { closedPort } from "../../client/testing/closed-port.ts";
 import { serviceRecords } from "../../client/testing/doh-server.ts";
 import { Rcode } from "../../shared/dns/constants.ts";
-import { type HttpBed, startHttpBed } from "../testing/http-bed.ts";
+import { anotherHttpBed, type HttpBed, startHttpBed } from "../testing/http-bed.ts";
 import { echoIn, echoSite, fieldsOf, get, web } from "../testing/http-echo.ts";
 
 let bed: HttpBed;
@@ -11,12 +11,6 @@ beforeEach(async () => {
   bed = await startHttpBed();
 });
 afterEach(() => bed.close());
-
-/** Another bed in the place of the usual one. */
-async function bedWith(config: Parameters<typeof startHttpBed>[0]): Promise<void> {
-  await bed.close();
-  bed = await startHttpBed(config);
-}
 
 describe("a request that leads nowhere is told why", () => {
   test("an unknown name: 502", async () => {
@@ -31,7 +25,7 @@ describe("a request that leads nowhere is told why", () => {
   });
 
   test("nobody listens: 502", async () => {
-    await bedWith({ restartPatience: 0 });
+    bed = await anotherHttpBed(bed, { restartPatience: 0 });
     bed.resolver.records.push(
       ...serviceRecords(web, 80, [{ address: "127.0.0.1", port: await closedPort() }]),
     );
@@ -44,7 +38,7 @@ describe("a request that leads nowhere is told why", () => {
   });
 
   test("the policy: 403, with its rule", async () => {
-    await bedWith({ rule: ["deny any:81", "deny private"], outside: "deny" });
+    bed = await anotherHttpBed(bed, { rule: ["deny any:81", "deny private"], outside: "deny" });
     expect(await bed.sent(get(`http://${web}:81/`))).toMatch(
       /^HTTP\/1\.1 403 .*denied by rule 1, "deny any:81"/s,
     );

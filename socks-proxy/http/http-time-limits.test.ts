@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 
-import { type HttpBed, startHttpBed } from "../testing/http-bed.ts";
+import { anotherHttpBed, type HttpBed, startHttpBed } from "../testing/http-bed.ts";
 import { echoSite, get, web } from "../testing/http-echo.ts";
 
 let bed: HttpBed;
@@ -11,15 +11,9 @@ beforeEach(async () => {
 });
 afterEach(() => bed.close());
 
-/** Another bed in the place of the usual one. */
-async function bedWith(config: Parameters<typeof startHttpBed>[0]): Promise<void> {
-  await bed.close();
-  bed = await startHttpBed(config);
-}
-
 describe("time limits", () => {
   test("a head that takes longer than the hand-shake's limit, octet by octet, gets no further", async () => {
-    await bedWith({ handshakeTimeout: 1 });
+    bed = await anotherHttpBed(bed, { handshakeTimeout: 1 });
     const client = await bed.client();
     client.socket.write(`GET http://${web}/`);
     const drip = setInterval(() => client.socket.write("x"), 50);
@@ -42,7 +36,7 @@ describe("time limits", () => {
   });
 
   test("a kept connection ends when nothing more is asked", async () => {
-    await bedWith({ idleTimeout: 1 });
+    bed = await anotherHttpBed(bed, { idleTimeout: 1 });
     await echoSite(bed);
     const client = await bed.client();
     client.socket.write(get(`http://${web}/`, ""));
@@ -51,7 +45,7 @@ describe("time limits", () => {
   });
 
   test("a server that is silent for the idle time-out is 504", async () => {
-    await bedWith({ idleTimeout: 1 });
+    bed = await anotherHttpBed(bed, { idleTimeout: 1 });
     await bed.rawSite(web, () => {});
     expect(await bed.sent(get(`http://${web}/`))).toMatch(
       /^HTTP\/1\.1 504 .*the server was silent too long/s,

@@ -81,6 +81,15 @@ export async function startHttpBed(
   };
 }
 
+/** One with other settings, in the place of `bed`. */
+export async function anotherHttpBed(
+  bed: HttpBed,
+  config: Parameters<typeof startHttpBed>[0],
+): Promise<HttpBed> {
+  await bed.close();
+  return startHttpBed(config);
+}
+
 async function openClient(port: number): Promise<HttpTestClient> {
   const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
   let text = "";
