@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, expect, onTestFinished, test } from "vitest";
 
+import { closedPort } from "../client/testing/closed-port.ts";
 import { serviceRecords } from "../client/testing/doh-server.ts";
 import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
 import { type ProxyBed, startBed } from "./testing/proxy.ts";
@@ -51,6 +52,14 @@ test("beyond loopback it listens for users only", async () => {
 
 test("rules that are none are a fault of the settings", async () => {
   await expect(open({ rule: ["allow"] })).rejects.toMatchObject({ code: "bad-rule" });
+});
+
+test("a setting that the transparent mode cannot use ends all of it: its port is free again", async () => {
+  const port = await closedPort();
+  const listen = { host: "127.0.0.1", port };
+  const settings = { listen, transparent: true, transparentRange: "nonsense" };
+  await expect(open(settings)).rejects.toMatchObject({ code: "bad-config" });
+  expect((await open({ listen })).port).toBe(port);
 });
 
 test("it says where it listens and whom it asks", async () => {

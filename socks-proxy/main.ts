@@ -33,27 +33,29 @@ export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promis
   assertListenIsSafe(config, flag);
   const upstreams = config.transparent ? watchUpstreams(config, { log, now }) : undefined;
   const stub = stubFor(config, ports, upstreams);
+  const parts: { close(): Promise<void> }[] = [];
+  async function endAll(): Promise<void> {
+    await Promise.all(parts.map((part) => part.close()));
+    upstreams?.close();
+    await stub.close();
+  }
   try {
     const shared = contextFrom(config, ports, stub);
     await zonesSoon(stub);
     const clients = await serveClients(config, shared, flag);
+    parts.push(clients);
     const zones = stub.zones().map(displayName).join(", ");
     log.info(
       `SOCKS5 at ${formatListen(clients.address)}, names of ${zones} from ${config.resolver.join(", ")}`,
     );
     const transparent = config.transparent ? await keepTransparent(config, shared) : undefined;
+    if (transparent !== undefined) parts.push(transparent);
     const page = await pageFor(config, clients.address, shared, { now, transparent });
-    const parts = [clients, transparent, page].filter((part) => part !== undefined);
+    if (page !== undefined) parts.push(page);
     let closed: Promise<void> | undefined;
-    async function close(): Promise<void> {
-      await Promise.all(parts.map((part) => part.close()));
-      upstreams?.close();
-      await stub.close();
-    }
-    return { address: clients.address, close: () => (closed ??= close()) };
+    return { address: clients.address, close: () => (closed ??= endAll()) };
   } catch (fault) {
-    upstreams?.close();
-    await stub.close();
+    await endAll();
     throw fault;
   }
 }
