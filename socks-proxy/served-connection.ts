@@ -1,4 +1,5 @@
 import type { Address } from "../shared/address.ts";
+import { breakOff } from "../shared/break-off.ts";
 import type { Drainable } from "./drain.ts";
 import type { Channel } from "./relay/channel.ts";
 
@@ -27,6 +28,6 @@ export class ServedConnection implements Drainable {
   }
 
   destroy(): void {
-    this.channel.socket.resetAndDestroy();
+    breakOff(this.channel.socket);
   }
 }

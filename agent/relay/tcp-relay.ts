@@ -1,6 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatEndpoint } from "../../shared/address.ts";
+import { breakOff } from "../../shared/break-off.ts";
 import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay. */
@@ -80,7 +81,7 @@ class TcpRelay implements OpenRelay {
     const giveBack = isFull ? undefined : budget.take(client.remoteAddress ?? "nobody", descriptorsEach);
     if (giveBack === undefined) {
       counters.connectionsFailed += 1;
-      client.resetAndDestroy();
+      breakOff(client);
       return;
     }
     const connection = this.#connectUpstream(client);
@@ -161,17 +162,11 @@ class TcpRelay implements OpenRelay {
 }
 
 function cutBoth({ client, upstream }: Connection): void {
-  cut(upstream);
-  cut(client);
+  breakOff(upstream);
+  breakOff(client);
 }
 
 /** A connection that broke off, or never came about, must not look like one that ended: the other side would take a part for the whole. */
 function passCutOn(socket: Socket, other: Socket): void {
-  if (!socket.readableEnded || !socket.writableFinished) cut(other);
-}
-
-function cut(socket: Socket): void {
-  // Node would wait for a connect under way before it resets.
-  if (socket.connecting) socket.destroy();
-  else socket.resetAndDestroy();
+  if (!socket.readableEnded || !socket.writableFinished) breakOff(other);
 }

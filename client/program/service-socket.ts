@@ -1,6 +1,8 @@
 import type { AddressInfo, Socket } from "node:net";
 import { Duplex } from "node:stream";
 
+import { breakOff } from "../../shared/break-off.ts";
+
 /** Connects to a host and port. Rejects when that fails, and when `signal` aborts. */
 export type OpenSocket = (
   target: { host: string; port: number },
@@ -127,7 +129,7 @@ export class ServiceSocket extends Duplex {
 
   /** Closes with a reset where there is a connection. */
   resetAndDestroy(): this {
-    this.#upstream?.resetAndDestroy();
+    if (this.#upstream !== undefined) breakOff(this.#upstream);
     return this.destroy();
   }
 

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 
 import type { Destination } from "../../client/answers/destination.ts";
 import { parseAddress } from "../../shared/address.ts";
+import { breakOff } from "../../shared/break-off.ts";
 import { type ChannelDuplex, duplexOf } from "../relay/channel-duplex.ts";
 import type { ServedConnection } from "../served-connection.ts";
 import { HttpUpstreams } from "./http-upstreams.ts";
@@ -106,7 +107,7 @@ export class HttpClient {
 
   /** By a reset: to a client that reads until the end, any other would look like the whole. */
   breakOff(): void {
-    this.connection.channel.socket.resetAndDestroy();
+    breakOff(this.connection.channel.socket);
   }
 
   /** Whole heads count, so that one octet now and then keeps no connection (slowloris). */

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 
+import { breakOff } from "../../shared/break-off.ts";
 import { type Channel, type ChannelTaker, unsentBytes } from "./channel.ts";
 
 /** `cut`: one side broke off, and the other was told so by a reset. `drained`: ended by us while it was quiet. */
@@ -119,7 +120,7 @@ class Relay implements RunningRelay {
     const isWhole = socket.readableEnded && (socket.writableFinished || socket === this.#closedWhole);
     if (this.#end === "ended" && !isWhole) {
       this.#end = "cut";
-      other.socket.resetAndDestroy();
+      breakOff(other.socket);
     }
     if (--this.#open > 0) return;
     this.#wheel.remove(this);
@@ -135,8 +136,8 @@ class Relay implements RunningRelay {
   #endIdle(): void {
     this.#end = "idle";
     // Whoever still waits for something must not take what there was for all of it.
-    this.#client.socket.resetAndDestroy();
-    this.#upstream.socket.resetAndDestroy();
+    breakOff(this.#client.socket);
+    breakOff(this.#upstream.socket);
   }
 }
 

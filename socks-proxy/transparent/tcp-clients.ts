@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 
 import type { Destination } from "../../client/answers/destination.ts";
 import { parseAddress } from "../../shared/address.ts";
+import { breakOff } from "../../shared/break-off.ts";
 import { describeFault } from "../../shared/errors.ts";
 import { displayName, type Name } from "../../shared/name.ts";
 import { connectFor, relayFor } from "../connect-command.ts";
@@ -50,7 +51,7 @@ export class TcpClients {
         `a client of ${displayName(name)} was turned away: too many ${excess}`,
       );
       if (line !== undefined) log.warn(line);
-      return void socket.resetAndDestroy();
+      return void breakOff(socket);
     }
     const connection = new ServedConnection(acceptChannel(socket), local);
     this.#open.add(connection);
@@ -90,7 +91,7 @@ export class TcpClients {
     // Steps that the client's leaving cut short report a refusal as well.
     if (!socket.destroyed) logRefusal(destinationText(destination), upstream, this.#context);
     this.#onFailure(name);
-    socket.resetAndDestroy();
+    breakOff(socket);
   }
 
   #tellIfEmpty(): void {
