@@ -6,7 +6,7 @@ import { freePort } from "./sshd.ts";
 import type { StartedProcess } from "./started-process.ts";
 
 /** Where a server is to listen, and a directory of its own. */
-export type ServerPlace = { netns: string; address: string; dir: string };
+export type ServerPlace = { netns?: string; address: string; dir: string };
 
 /** A server people have, on a port that is free there; it goes with `stopAll`. */
 export type RealServer = { port: number; process: StartedProcess };
