@@ -114,6 +114,8 @@ export interface AllParts extends Running {
   resolver: ListenAddress;
   resolverUrl: string;
   proxy: ListenAddress;
+  /** Where browsers get their configuration; undefined where it could not be served. */
+  page: ListenAddress | undefined;
   caFile: string;
   readerTokenFile: string;
   /** Whether lookups do. */
@@ -158,7 +160,7 @@ export async function startAll(config: PartsConfig, engine: string, logLevel: Lo
     const proxy = await startProxy(proxyConfig, proxyPorts);
     started.push(proxy.close);
     const { zone } = config.resolver;
-    const found = { zone, resolver: address, resolverUrl, proxy: proxy.address };
+    const found = { zone, resolver: address, resolverUrl, proxy: proxy.address, page: proxy.page };
     const needsToken = lookupsNeedToken(config.resolver);
     return { ...found, caFile, readerTokenFile, needsToken, fetch, close };
   } catch (fault) {

@@ -19,6 +19,8 @@ export type { ProxyPorts } from "./context.ts";
 export interface RunningProxy {
   /** Where it listens; the port is the real one when the system chose it. */
   address: ListenAddress;
+  /** Where its page is; undefined without one, and while its port cannot be had. */
+  page: ListenAddress | undefined;
   /** Stops accepting, gives busy connections the drain time-out, and ends every connection. Resolves when all are closed. */
   close(): Promise<void>;
 }
@@ -53,7 +55,13 @@ export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promis
     const page = await pageFor(config, clients.address, shared, { now, transparent });
     if (page !== undefined) parts.push(page);
     let closed: Promise<void> | undefined;
-    return { address: clients.address, close: () => (closed ??= endAll()) };
+    return {
+      address: clients.address,
+      get page() {
+        return page?.address;
+      },
+      close: () => (closed ??= endAll()),
+    };
   } catch (fault) {
     await endAll();
     throw fault;
@@ -61,7 +69,11 @@ export async function startProxy(config: ProxyConfig, ports: ProxyPorts): Promis
 }
 
 /** SOCKS and HTTP, at the one port. */
-async function serveClients(config: ProxyConfig, shared: SharedContext, flag: string): Promise<RunningProxy> {
+async function serveClients(
+  config: ProxyConfig,
+  shared: SharedContext,
+  flag: string,
+): Promise<Omit<RunningProxy, "page">> {
   const http = createHttpProxy(shared);
   const context: ConnectionContext = { ...shared, serveHttp: http.serve };
   const acceptance = new Acceptance(context, isLoopbackHost(config.listen.host) ? local : undefined);

@@ -34,7 +34,7 @@ describe("berth demo, on an engine that is there", () => {
     for (const line of [
       "Names     web.shop.berth.internal  berth-hello.berth.internal",
       "curl --socks5-hostname 127.0.0.1:1080 http://web.shop.berth.internal/",
-      "chromium --proxy-server=socks5://127.0.0.1:1080",
+      "chromium --proxy-pac-url=http://127.0.0.1:1081/proxy.pac",
       "_80._tcp.web.shop.berth.internal SRV",
     ]) {
       expect(demo.lines).toContainEqual(expect.stringContaining(line));
