@@ -1,3 +1,4 @@
+import type { Bar } from "./bar.ts";
 import type { Summary } from "./measure.ts";
 
 /** One benchmark. */
@@ -24,5 +25,6 @@ export interface Result {
   summary: Summary;
   /** This divided by the row `to`, round by round of the same run: what holds on a noisy machine. */
   ratio?: { to: string; summary: Summary };
+  bars?: Bar[];
   note?: string;
 }

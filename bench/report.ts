@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { p99Of, verdictsOf } from "./bar.ts";
 import type { Result } from "./bench.ts";
 import type { MachineFacts } from "./machine.ts";
 import type { Summary } from "./measure.ts";
@@ -51,21 +52,29 @@ function sectionOf(outcome: Outcome): string {
 }
 
 function tableOf(results: Result[]): string {
-  const rows = results.map(({ what, unit, summary, ratio, note }) => [
+  const rows = results.map(cellsOf);
+  const heads = ["what", "unit", "median", "min to max", "spread", "p99", "runs", "ratio", "bar", "note"];
+  const rule = ["---", "---", "---:", "---:", "---:", "---:", "---:", "---", "---", "---"];
+  return [heads, rule, ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function cellsOf(result: Result): string[] {
+  const { what, unit, summary, ratio, note } = result;
+  const p99 = p99Of(summary);
+  return [
     what,
     unit,
     figure(summary.median),
     `${figure(summary.min)} to ${figure(summary.max)}`,
     percent(summary.spread),
-    // Below a hundred values it would be the maximum under another name.
-    summary.count >= 100 ? figure(summary.p99) : "",
+    p99 === undefined ? "" : figure(p99),
     String(summary.count),
     ratio === undefined ? "" : `${ratioText(ratio.summary)} of ${ratio.to}`,
+    verdictsOf(result)
+      .map(({ text }) => text)
+      .join("; "),
     note ?? "",
-  ]);
-  const heads = ["what", "unit", "median", "min to max", "spread", "p99", "runs", "ratio", "note"];
-  const rule = ["---", "---", "---:", "---:", "---:", "---:", "---:", "---", "---"];
-  return [heads, rule, ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+  ];
 }
 
 function ratioText({ median, min, max }: Summary): string {

@@ -85,22 +85,33 @@ async function measure(given: Stand): Promise<Result[]> {
   later(() => poller.stop());
   const alone = await timeStarts(given, poller);
   await sleep(context.quick ? 0 : settleMs);
-  const memory = [memoryRow("no container running", started.pid, engine)];
+  const memory = memoryRows("no container running", started.pid, engine);
   await runContainers(given, few, (index) => ({ name: `published-${index}`, publish: ["80"] }));
-  memory.push(memoryRow(`${few} containers`, started.pid, engine));
+  const [agentRow, ...others] = memoryRows(`${few} containers`, started.pid, engine);
+  memory.push({ ...agentRow, bars: [{ of: "median", atMost: 70 }] }, ...others);
   await runContainers(given, many - few, (index) => ({ name: `plain-${index}`, network: "none" }));
-  memory.push(memoryRow(`${many} containers`, started.pid, engine));
+  memory.push(...memoryRows(`${many} containers`, started.pid, engine));
   const crowded = await timeStarts(given, poller);
   return [
-    { what: "start to answer, no other container", unit: "ms", summary: summarize(alone), note: pollNote },
+    {
+      what: "start to answer, no other container",
+      unit: "ms",
+      summary: summarize(alone),
+      bars: [
+        { of: "median", atMost: 30 },
+        { of: "p99", atMost: 150 },
+      ],
+      note: pollNote,
+    },
     {
       what: `start to answer, ${many} others`,
       unit: "ms",
       summary: summarize(crowded),
       ratio: { to: "no other container", summary: ratio(crowded, alone) },
+      bars: [{ of: "ratio", atMost: 2 }],
       note: `all of them real, ${few} with a published port, the others without a network`,
     },
-    ...memory.flat(),
+    ...memory,
     ...(await passRows(given, many)),
   ];
 }
@@ -139,7 +150,7 @@ async function runContainers({ context, engine }: Stand, count: number, options:
   await sleep(settleMs);
 }
 
-function memoryRow(what: string, pid: number, { pid: enginePid = 0 }: Engine): Result[] {
+function memoryRows(what: string, pid: number, { pid: enginePid = 0 }: Engine): [Result, Result] {
   const row = (who: string, one: number): Result => {
     return { what: `${who}, ${what}`, unit: "MiB resident", summary: summarize([residentMemory(one)]) };
   };
@@ -168,7 +179,6 @@ async function passRows(given: Stand, many: number): Promise<Result[]> {
   const lists = calls.filter(({ path }) => /^(\/v[\d.]+)?\/containers\/json/.test(path));
   const what = `one pass over ${many} containers`;
   const passes = lists.length;
-  const rows = { calls: calls.length / passes, "ms of CPU time": cpuMs / passes };
   return [
     {
       what: `${what}: its list`,
@@ -176,11 +186,18 @@ async function passRows(given: Stand, many: number): Promise<Result[]> {
       summary: summarize(lists.map(({ ms }) => ms)),
       note: "dockerd's time is nearly all of it",
     },
-    ...Object.entries(rows).map(([unit, value]) => ({
+    {
       what,
-      unit,
-      summary: summarize([value]),
+      unit: "calls",
+      summary: summarize([calls.length / passes]),
+      bars: [{ of: "median", atMost: 1 }],
       note: `mean of ${passes} passes`,
-    })),
+    },
+    {
+      what,
+      unit: "ms of CPU time",
+      summary: summarize([cpuMs / passes]),
+      note: `mean of ${passes} passes`,
+    },
   ];
 }

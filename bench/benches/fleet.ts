@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import type { Bar } from "../bar.ts";
 import type { Bench, Context, Result } from "../bench.ts";
 import { resolverUrl } from "../berth.ts";
 import { connections, type Fleet, startFleet, whyNoFleet } from "../fleet.ts";
@@ -18,6 +19,9 @@ const lease = 60;
 const renewalSeconds = 5;
 /** Long enough to give it to all hosts before the first of them loses it. */
 const lastLease = 12;
+
+/** Of renewals. */
+const halfCore: Bar[] = [{ of: "median", atMost: 50 }];
 
 export const fleet: Bench = {
   name: "fleet",
@@ -50,7 +54,12 @@ async function register(context: Context, { pid, load }: Fleet, hosts: number): 
   const cpu = cpuSeconds(pid) - before;
   const note = `${connections} at a time; ${((cpu * 1000) / hosts).toFixed(1)} ms of CPU each`;
   return [
-    { what: `${hosts} hosts register`, unit: "s", summary: summarize([seconds]), note: "bar: 20 s" },
+    {
+      what: `${hosts} hosts register`,
+      unit: "s",
+      summary: summarize([seconds]),
+      bars: [{ of: "median", atMost: 20 }],
+    },
     { what: "resolver's CPU meanwhile", unit: "s", summary: summarize([cpu]) },
     { what: `push of ${bindingsPerHost} bindings meanwhile`, unit: "ms", summary: summarize(ms), note },
     {
@@ -73,7 +82,7 @@ async function renew(context: Context, started: Fleet, hosts: number): Promise<R
     const how = keepAlive ? `over ${connections} kept connections` : "over a connection each";
     context.say(`renewing ${how}`);
     const sent = load.ask("sendPaced", { perSecond, connections, keepAlive });
-    results.push(...(await rowsOf(`renewals ${how}, ${perSecond}/s`, pid, sent, "bar: 50 %; ")));
+    results.push(...(await rowsOf(`renewals ${how}, ${perSecond}/s`, pid, sent, halfCore)));
   }
   return results;
 }
@@ -84,7 +93,7 @@ async function change(context: Context, { pid, load }: Fleet): Promise<Result[]>
   await load.ask("signChanges", { count, lease });
   context.say("changing one binding at a time");
   const sent = load.ask("sendPaced", { perSecond, connections, keepAlive: true });
-  return rowsOf(`deltas of one changed binding, ${perSecond}/s`, pid, sent, "");
+  return rowsOf(`deltas of one changed binding, ${perSecond}/s`, pid, sent, []);
 }
 
 async function renewByLink(context: Context, { pid, load }: Fleet, hosts: number): Promise<Result[]> {
@@ -95,7 +104,7 @@ async function renewByLink(context: Context, { pid, load }: Fleet, hosts: number
   const perSecond = hosts / renewalSeconds;
   context.say("pinging");
   const pinged = load.ask("pingPaced", { count: perSecond * (context.quick ? 5 : 20), perSecond });
-  const pings = await rowsOf(`pings on ${hosts} links, ${perSecond}/s`, pid, pinged, "bar: 50 %; ");
+  const pings = await rowsOf(`pings on ${hosts} links, ${perSecond}/s`, pid, pinged, halfCore);
   return [
     {
       what: `opening a link, ${connections} at a time`,
@@ -112,16 +121,16 @@ async function rowsOf(
   what: string,
   pid: number,
   sent: Promise<{ ms: number[] }>,
-  bar: string,
+  bars: Bar[],
 ): Promise<Result[]> {
   const before = cpuSeconds(pid);
   const shares = await coreShares(pid, sent);
   const { ms } = await sent;
   const each = ((cpuSeconds(pid) - before) * 1000) / ms.length;
   const percents = shares.map((share) => share * 100);
-  const note = `${bar}${each.toFixed(2)} ms of CPU each`;
+  const note = `${each.toFixed(2)} ms of CPU each`;
   return [
-    { what: `resolver's core, ${what}`, unit: "%", summary: summarize(percents), note },
+    { what: `resolver's core, ${what}`, unit: "%", summary: summarize(percents), bars, note },
     { what: `reply, ${what}`, unit: "ms", summary: summarize(ms) },
   ];
 }

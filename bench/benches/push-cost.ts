@@ -17,6 +17,7 @@ interface Stored {
 }
 
 const largeSize = 100_000;
+const largestSize = 1_000_000;
 /** More than the resolver keeps compiled. */
 const askedNames = 20_000;
 
@@ -30,7 +31,7 @@ export const pushCost: Bench = {
     withUndo(async (later) => {
       const dir = makeTemporaryDir("berth-bench-");
       later(() => dir.remove());
-      const sizes = context.quick ? [1_000, 10_000] : [1_000, 10_000, 100_000, 1_000_000];
+      const sizes = context.quick ? [1_000, 10_000] : [1_000, 10_000, largeSize, largestSize];
       const registries = sizes.map((bindings) => {
         const registry = startProgram<RegistryOrders>("registry.ts");
         later(() => registry.stop());
@@ -81,6 +82,7 @@ function rowsOf(order: "push" | "renew", taken: Record<string, Costs[]>): Result
       ...(size === smallest
         ? {}
         : { ratio: { to: `${smallest} bindings`, summary: ratio(perRound(size), perRound(smallest)) } }),
+      ...(order === "push" && size === largestSize ? { bars: [{ of: "ratio", atMost: 2 }] } : {}),
       note: order === "push" ? `${costs}; the rest is waiting for the disk` : `${costs}; nothing is written`,
     };
   });
@@ -97,6 +99,7 @@ async function startUp(context: Context, zones: Stored[]): Promise<Result[]> {
       what: `start-up to the first right answer, ${bindings} bindings`,
       unit: "ms",
       summary: summarize(starts.map(({ opened }) => opened.ms)),
+      ...(bindings === largeSize ? { bars: [{ of: "median", atMost: 2_000 }] } : {}),
       note: `CPU ${median(starts.map(({ opened }) => opened.cpuMs)).toFixed(0)} ms`,
     };
     // Of a small registry it would be the memory of everything else.
@@ -115,6 +118,7 @@ function memoryRows(bindings: number, starts: Start[]): Result[] {
       what: `resident memory per binding ${when}, ${bindings} bindings`,
       unit: "bytes",
       summary: summarize(grown("rss")),
+      bars: [{ of: "median", atMost: 1_024 }],
       note: `growth since before opening; ${living} live in V8's heap, ${young} are room V8 keeps for new objects`,
     };
   };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { programPath } from "../../test/testbed/requirements.ts";
+import type { Bar } from "../bar.ts";
 import type { Bench, Context, Result } from "../bench.ts";
 import { interleave, median, ratio, summarize } from "../measure.ts";
 import { treeCpuSeconds, treeMemory } from "../process-tree.ts";
@@ -65,7 +66,8 @@ async function idleMemory(
     const note = [`${before.toFixed(0)} MiB without any (PSS)`, ...(proxy === berth ? missing : [])].join(
       "; ",
     );
-    rows.push({ what, unit: "MiB", summary: summarize([grown]), note });
+    const bars: Bar[] = proxy === berth ? [{ of: "median", atMost: 36 }] : [];
+    rows.push({ what, unit: "MiB", summary: summarize([grown]), bars, note });
   }
   return rows;
 }
@@ -98,7 +100,8 @@ async function connects(context: Context, parts: SocksParts): Promise<Result[]> 
     sides[proxy.name] = () => round({ proxy: proxy.port, port: targetPorts.greet }, proxy);
   return rowsOf("connects", "1/s", await interleave(sides, { warmUp: 1, counted: rounds }), {
     against: ["berth, literal address", "berth, cached name"],
-    to: ["microsocks", "dante", "direct"],
+    to: { microsocks: 0.6, dante: 1.5, direct: undefined },
+    judged: ["berth, literal address"],
     note: ({ cpuSeconds }) => `${(cpuSeconds * 1e6).toFixed(0)} µs of CPU each`,
   });
 }
@@ -121,7 +124,13 @@ async function nameCost(context: Context, parts: SocksParts): Promise<Result[]> 
   }
   const note = `medians of ${size.latencies} connections each way`;
   return [
-    { what: "a cached name over a literal address", unit: "µs", summary: summarize(differences), note },
+    {
+      what: "a cached name over a literal address",
+      unit: "µs",
+      summary: summarize(differences),
+      bars: [{ of: "median", atMost: 50 }],
+      note,
+    },
   ];
 }
 
@@ -146,17 +155,25 @@ async function bulk(
   for (const proxy of [berth, ...rivals]) sides[proxy.name] = () => round(proxy);
   const direction = way === "down" ? "target to client" : "client to target";
   const what = `bulk ${way} (${direction}), ${connections} ${connections === 1 ? "connection" : "connections"}`;
-  return rowsOf(what, "MB/s", await interleave(sides, { warmUp: 1, counted: rounds }), {
+  const taken = await interleave(sides, { warmUp: 1, counted: rounds });
+  const rows = rowsOf(what, "MB/s", taken, {
     against: ["berth"],
-    to: ["microsocks", "dante", "direct"],
+    to: { microsocks: 8, dante: 1.25, direct: undefined },
+    judged: ["berth"],
     note: ({ cpuSeconds }) => `${cpuSeconds.toFixed(2)} CPU s/GB`,
   });
+  const cpu = summarize((taken.berth ?? []).map(({ cpuSeconds }) => cpuSeconds));
+  const bars: Bar[] = [{ of: "median", atMost: 0.5 }];
+  return [...rows, { what: `CPU time of ${what}, berth`, unit: "s/GB", summary: cpu, bars }];
 }
 
 interface Comparison {
   /** The sides that are compared, each with each of `to` that is there. */
   against: readonly string[];
-  to: readonly string[];
+  /** What a ratio to it has to be at least, where it has a bar. */
+  to: Readonly<Record<string, number | undefined>>;
+  /** The sides that the bars are for. */
+  judged: readonly string[];
   note: (middle: Round) => string;
 }
 
@@ -165,7 +182,7 @@ function rowsOf(
   what: string,
   unit: string,
   taken: Record<string, Round[]>,
-  { against, to, note }: Comparison,
+  { against, to, judged, note }: Comparison,
 ): Result[] {
   const rates = (side: string) => (taken[side] ?? []).map(({ rate }) => rate);
   return Object.keys(taken).flatMap((side) => {
@@ -174,8 +191,12 @@ function rowsOf(
     const row: Result = { what: `${what}, ${side}`, unit, summary };
     if (side !== "direct") row.note = note({ rate: summary.median, cpuSeconds });
     if (!against.includes(side)) return [row];
-    return to
-      .filter((other) => taken[other] !== undefined)
-      .map((other) => ({ ...row, ratio: { to: other, summary: ratio(rates(side), rates(other)) } }));
+    return Object.entries(to)
+      .filter(([other]) => taken[other] !== undefined)
+      .map(([other, atLeast]) => ({
+        ...row,
+        ratio: { to: other, summary: ratio(rates(side), rates(other)) },
+        bars: atLeast !== undefined && judged.includes(side) ? [{ of: "ratio", atLeast }] : [],
+      }));
   });
 }
