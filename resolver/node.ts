@@ -45,6 +45,7 @@ const sweepMs = 1000;
  * The resolver on Node: SQLite or etcd, and https. Leases and holds run on a clock that no step of the machine's time disturbs; when a
  * token ends, and when something was done, is a matter of the calendar, and follows the machine's time also when that was wrong at first.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the order in which the parts start, and so the order in which they end, is to be seen in one place
 export async function startResolver(config: ResolverConfig, given: Log): Promise<RunningResolver> {
   const log = createSparingLog(given, steadyNow);
   refuseOpenHttp(config.listenHttp);

@@ -59,6 +59,7 @@ const standardLimits: LinkLimits = {
 };
 
 /** Links of hosts to this process: a ping on one prolongs the lease it is bound to. A link that closes withdraws nothing. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a link lives in what these five share, and each of them is short
 export function createLinkServer(parts: LinkServerParts): LinkServer {
   const limits = { ...standardLimits, ...parts.limits };
   const opener = createOpener(limits);

@@ -90,6 +90,7 @@ export async function openEtcdStore(gateway: EtcdGateway, options: EtcdStoreOpti
 }
 
 /** Everything there is, tied together; nothing runs yet. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the parts need one another in a circle, which is to be seen in one place
 function build(gateway: EtcdGateway, options: EtcdStoreOptions, closing: AbortSignal) {
   const { settings, now, log, watch, audit = { record: async () => undefined } } = options;
   const { mirrorLimitMs = standardMirrorLimitMs, steadyNow = () => performance.now() } = options;
