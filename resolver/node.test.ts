@@ -5,9 +5,9 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-
 import { readConfig } from "../shared/config.ts";
 import { createLog } from "../shared/log.ts";
+import { freePort } from "../shared/testing/free-port.ts";
 import { makeTemporaryDir } from "../test/testbed/temporary-dir.ts";
 import { resolverOptions } from "./config.ts";
 import { type RunningResolver, startResolver } from "./node.ts";
@@ -84,14 +84,6 @@ function appAt(resolver: RunningResolver): { request(asked: Request | string | U
       return new Response(body, { status });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 function exchangeHttp2(resolver: RunningResolver, path: string): Promise<number> {

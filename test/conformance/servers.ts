@@ -4,10 +4,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 
 import { serviceRecords } from "../../client/testing/doh-server.ts";
+import { freePort } from "../../shared/testing/free-port.ts";
 import { startBed } from "../../socks-proxy/testing/proxy.ts";
 import { mustRun, startProcess } from "../testbed/process.ts";
 import { programPath } from "../testbed/requirements.ts";
-import { freePort } from "../testbed/sshd.ts";
 import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
 import { until } from "../testbed/wait.ts";
 import type { ServerName } from "./row.ts";

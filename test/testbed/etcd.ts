@@ -1,7 +1,6 @@
-import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../shared/testing/free-port.ts";
 import { type EtcdCertificates, makeCertificates } from "./etcd-certificates.ts";
 import { mustRun, startProcess } from "./process.ts";
 import { programPath } from "./requirements.ts";
@@ -240,17 +239,9 @@ function urlOf({ certificates }: Settings, port: number): string {
   return `${certificates === undefined ? "http" : "https"}://127.0.0.1:${port}`;
 }
 
-/** Ports nobody listens on now. All are held at once, so that they differ. */
+/** Ports nobody listens on now, each another one. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(servers.map(portOf));
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
-}
-
-async function portOf(server: ReturnType<typeof createServer>): Promise<number> {
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
 }

@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, globSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { freePort } from "../../shared/testing/free-port.ts";
 import { mustRun, startProcess } from "./process.ts";
 import { programPath } from "./requirements.ts";
-import { freePort } from "./sshd.ts";
 import type { StartedProcess } from "./started-process.ts";
 
 /** Where a server is to listen, and a directory of its own. */

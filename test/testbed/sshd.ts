@@ -1,7 +1,6 @@
-import { once } from "node:events";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../shared/testing/free-port.ts";
 import { mustRun, startProcess } from "./process.ts";
 import { programPath } from "./requirements.ts";
 import { makeTemporaryDir } from "./temporary-dir.ts";
@@ -96,13 +95,4 @@ function layOutClient(dir: string, clientKey: string): string {
   writeFileSync(join(bin, "ssh"), `#!/bin/sh\nexec ${programPath("ssh")} -F ${config} "$@"\n`);
   chmodSync(join(bin, "ssh"), 0o755);
   return bin;
-}
-
-/** A port that nobody has on loopback here; in a namespace of the test's own nobody has it either. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const address = server.address();
-  await once(server.close(), "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

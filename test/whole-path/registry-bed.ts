@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Agent, type RequestOptions, request } from "node:https";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 
+import { freePort } from "../../shared/testing/free-port.ts";
 import type { TokenKind } from "../../shared/tokens.ts";
 import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
 import { berth, Part } from "./parts.ts";
@@ -139,13 +139,4 @@ function exchange(options: RequestOptions, body: string | Uint8Array | undefined
     sent.on("error", reject);
     sent.end(body);
   });
-}
-
-/** A port nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -9,10 +9,10 @@ import { hostIdFor } from "../../resolver/testing/app.ts";
 import { type FeedEvent, followChanges } from "../../shared/changes-client.ts";
 import { createLog } from "../../shared/log.ts";
 import { listHosts } from "../../shared/resolver-client.ts";
+import { freePort } from "../../shared/testing/free-port.ts";
 import { signerOf } from "../../shared/testing/test-signer.ts";
 import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts";
 import type { Part } from "./parts.ts";
-import { freePort } from "./registry-bed.ts";
 import { startPlainWorker } from "./worker.ts";
 
 /** Seconds: the shortest there is. */
