@@ -19,12 +19,31 @@ describe("behind NAT", () => {
       asked.push(url);
       return "203.0.113.7" as Address;
     };
-    expect(await siteAddresses("https://192.0.2.1:8053", "observed", observe)).toEqual({
+    expect(await siteAddresses("https://192.0.2.1:8053", "observed", observe)).toMatchObject({
       addresses: ["203.0.113.7"],
       local: false,
     });
     expect(asked).toEqual(["https://192.0.2.1:8053"]);
   });
+
+  test("what comes to an address that is not this machine's arrives where it reaches the resolver from", async () => {
+    const url = "https://192.0.2.1:8053";
+    const found = await siteAddresses(url, [], unasked).catch(() => undefined);
+    const { arrivals } = await siteAddresses(url, ["203.0.113.7" as Address], unasked);
+    expect([...(arrivals ?? [])]).toEqual(found === undefined ? [] : [["203.0.113.7", found.addresses[0]]]);
+    const [own = "127.0.0.1" as Address] = found?.addresses ?? [];
+    for (const given of [own, "127.0.0.9" as Address])
+      expect((await siteAddresses(url, [given], unasked)).arrivals).toBeUndefined();
+  });
+
+  test("a resolver that is here, or cannot be found, tells nothing of the way out", async () => {
+    const outer = ["203.0.113.7" as Address];
+    for (const url of ["https://127.0.0.1:8053", "https://nowhere.invalid"]) {
+      const { addresses, arrivals } = await siteAddresses(url, outer, unasked);
+      expect(addresses).toEqual(outer);
+      expect([...(arrivals ?? [])].flat()).not.toContain("127.0.0.1");
+    }
+  }, 10_000);
 
   test("a resolver that saw loopback is on this machine", async () => {
     const observe = async (): Promise<Address> => "127.0.0.1" as Address;
@@ -67,7 +86,7 @@ describe("a resolver on loopback", () => {
   });
   test("what is advertised by hand is taken", async () => {
     const given = ["10.0.0.5"] as Address[];
-    expect(await siteAddresses("https://127.0.0.1:8053", given, unasked)).toEqual({
+    expect(await siteAddresses("https://127.0.0.1:8053", given, unasked)).toMatchObject({
       addresses: given,
       local: false,
     });

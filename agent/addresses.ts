@@ -27,24 +27,64 @@ export async function siteAddresses(
   advertise: Advertise,
   observe: (resolverUrl: string) => Promise<Address>,
 ): Promise<SiteAddresses> {
-  if (advertise === "observed") return siteAt([checkObserved(await observe(resolverUrl), resolverUrl)]);
-  if (advertise.length > 0) return siteAt(advertise);
+  if (advertise === "observed")
+    return advertisedSite([checkObserved(await observe(resolverUrl), resolverUrl)], resolverUrl);
+  if (advertise.length > 0) return advertisedSite(advertise, resolverUrl);
+  const { isLocal, addresses } = await sourcesTowards(resolverUrl);
+  if (isLocal) return siteAt(await loopbackAddresses());
+  if (addresses.length > 0) return siteAt(addresses);
+  const { hostname } = new URL(resolverUrl);
+  const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
+  throw new BerthError("no-address", message, { who: hostname, retryable: true });
+}
+
+/**
+ * The site of a host on this machine that is advertised at the given addresses. What comes to one that is not the machine's own is passed on
+ * to it by NAT, to where the machine reaches the resolver from.
+ */
+export async function advertisedSite(
+  addresses: readonly Address[],
+  resolverUrl: string,
+): Promise<SiteAddresses> {
+  const arrivals = new Map<Address, Address>();
+  const sources: Address[] = [];
+  for (const address of addresses) {
+    if (await isOwn(address)) continue;
+    // A resolver without an address is somebody else's fault to tell, and the way to the outer address mostly the same one.
+    if (sources.length === 0)
+      sources.push(...((await sourcesTowards(resolverUrl).catch(() => undefined))?.addresses ?? []));
+    const source =
+      sources.find((candidate) => familyOf(candidate) === familyOf(address)) ??
+      (await sourceTowards(address, 443));
+    if (source !== undefined && !isLoopback(source)) arrivals.set(address, source);
+  }
+  return arrivals.size === 0 ? siteAt(addresses) : { ...siteAt(addresses), arrivals };
+}
+
+/** The addresses this machine reaches the resolver from, at most one of each family and none of loopback; `isLocal`: it is on this one. */
+async function sourcesTowards(resolverUrl: string): Promise<{ isLocal: boolean; addresses: Address[] }> {
   const { hostname, port } = new URL(resolverUrl);
   const towards = await addressesOf(
     hostname,
     `the resolver's host "${hostname}" has no address; check --resolver, or name this host's addresses with --advertise`,
   );
-  const sources: Address[] = [];
+  const addresses: Address[] = [];
   for (const family of [4, 6] as const) {
     const address = towards.find((candidate) => familyOf(candidate) === family);
     const source = address === undefined ? undefined : await sourceTowards(address, Number(port) || 443);
-    if (source !== undefined) sources.push(source);
+    if (source !== undefined && !isLoopback(source)) addresses.push(source);
   }
-  if (towards.every(isLoopback)) return siteAt(await loopbackAddresses());
-  const addresses = sources.filter((address) => !isLoopback(address));
-  if (addresses.length > 0) return siteAt(addresses);
-  const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
-  throw new BerthError("no-address", message, { who: hostname, retryable: true });
+  return { isLocal: towards.every(isLoopback), addresses };
+}
+
+/** Whether one can listen there: lists of interfaces lack addresses that are routed to this machine as a whole network. */
+function isOwn(address: Address): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = createSocket(familyOf(address) === 4 ? "udp4" : "udp6");
+  const finish = (own: boolean): void => void socket.close(() => resolve(own));
+  socket.once("error", (fault: NodeJS.ErrnoException) => finish(fault.code !== "EADDRNOTAVAIL"));
+  socket.bind({ address, port: 0, exclusive: true }, () => finish(true));
+  return promise;
 }
 
 /** A resolver elsewhere that saw loopback saw its own proxy. */

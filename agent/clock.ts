@@ -19,6 +19,17 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   return new Bell().wait(clock, ms, signal);
 }
 
+/** What `work` comes to, or "late" after `ms`: then it is left to itself, and nobody hears of its end. Throws what it throws before. */
+export async function inTime<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | "late"> {
+  const { promise, resolve } = Promise.withResolvers<"late">();
+  const cancel = clock.after(ms, () => resolve("late"));
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    cancel();
+  }
+}
+
 /** Wakes one waiting loop. A ring while nobody waits is kept for the next wait, so no hint falls between two passes. */
 export class Bell {
   #rung = false;

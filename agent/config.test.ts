@@ -3,9 +3,11 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { readConfig } from "../shared/config.ts";
 import { agentOptions } from "./config.ts";
 import { parseNameTemplate } from "./declare/name-template.ts";
+import { rulesFrom } from "./parts.ts";
 
 const required = { tokenFile: "/t", stateDir: "/s", hostLabel: "alpha" };
-const read = (flags: Record<string, string> = {}) => readConfig(agentOptions, { ...required, ...flags }, {});
+const read = (flags: Record<string, string | boolean> = {}) =>
+  readConfig(agentOptions, { ...required, ...flags }, {});
 
 beforeEach(() => vi.stubEnv("DOCKER_HOST", ""));
 afterEach(() => vi.unstubAllEnvs());
@@ -72,6 +74,14 @@ test("DOCKER_HOST is taken when nothing is given, under the same rule", () => {
   vi.stubEnv("DOCKER_HOST", "tcp://10.0.0.1:2375");
   expect(() => read()).toThrow(/DOCKER_HOST/);
   expect(places({ engine: "/run/d.sock" })).toEqual(["unix:///run/d.sock"]);
+});
+
+test("relays may be switched off, and then nothing may ask for all of them", () => {
+  expect(read({ relayPorts: "off" }).relayPorts).toBeUndefined();
+  expect(rulesFrom(read({ relayPorts: "off" })).mayRelay).toBe(false);
+  expect(rulesFrom(read({ publishUnpublished: true })).mayRelay).toBe(true);
+  const both = read({ relayPorts: "off", publishUnpublished: true });
+  expect(() => rulesFrom(both)).toThrow(/--relay-ports off forbids/);
 });
 
 test.each([

@@ -96,13 +96,14 @@ const relayPortsOption = z
   .string({ error: "two ports" })
   .default("20000-20999")
   .transform((text, context) => {
+    if (text.trim() === "off") return undefined;
     const match = /^(\d{1,5})-(\d{1,5})$/.exec(text.trim());
     const [first, last] = [Number(match?.[1]), Number(match?.[2])];
     if (match !== null && first >= 1 && first <= last && last <= 65535) return { first, last };
-    const message = `"${text}" is not a range of ports, such as 20000-20999`;
+    const message = `"${text}" is not a range of ports, such as 20000-20999, nor off`;
     context.addIssue({ code: "custom", message });
     return z.NEVER;
-  }) as unknown as z.ZodType<PortRange>;
+  }) as unknown as z.ZodType<PortRange | undefined>;
 
 function pathOption(what: string): z.ZodType<string> {
   return z.string({ error: `the path of ${what} is missing` });
@@ -175,7 +176,7 @@ export const agentOptions = {
   },
   relayPorts: {
     schema: relayPortsOption,
-    help: "where relays of unpublished ports listen (default 20000-20999)",
+    help: "where relays of unpublished ports listen, or off: none is ever opened (default 20000-20999)",
     value: "FIRST-LAST",
   },
   status: {

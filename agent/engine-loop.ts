@@ -1,8 +1,8 @@
 import type { Log } from "../shared/log.ts";
 import type { Clock } from "./clock.ts";
 import type { Engine } from "./engine/engine.ts";
+import type { KnownEngine } from "./engine/engine-standing.ts";
 import { EngineWatch } from "./engine/engine-watch.ts";
-import type { KnownEngine } from "./engine/engines.ts";
 import { Outage } from "./outage.ts";
 import type { SiteAddresses } from "./site.ts";
 import { SiteWatch } from "./site-watch.ts";
@@ -54,13 +54,19 @@ export class EngineLoop {
     if (read !== undefined) this.#site = new SiteWatch({ who, read, resyncMs, clock, random, log, onChange });
   }
 
-  /** Undefined while nobody knows where its ports are open. */
-  known(hostSite: SiteAddresses): KnownEngine | undefined {
-    const site = this.#site === undefined ? hostSite : this.#site.current;
-    if (site === undefined) return undefined;
+  /** Why nobody can tell where its ports are open, or not any more; undefined while that is known, and where they are open at this host. */
+  get addressFault(): string | undefined {
+    if (this.#site === undefined) return undefined;
+    return this.#site.fault ?? (this.#site.current === undefined ? "they were not looked up yet" : undefined);
+  }
+
+  /** `hostSite` is undefined while the host does not know its own addresses, because of `hostFault`. */
+  known(hostSite: SiteAddresses | undefined, hostFault: string | undefined): KnownEngine {
+    const { label } = this;
     const { view } = this.watch;
     const isNear = this.#isHere && view.about?.rootless !== true;
-    return { label: this.label, view, site, isNear };
+    if (this.#site === undefined) return { label, view, isNear, site: hostSite, siteFault: hostFault };
+    return { label, view, isNear, site: this.#site.current, siteFault: this.#site.firstFault };
   }
 
   /** Resolves after `close` only. */

@@ -1,9 +1,10 @@
+import type { Problem } from "../shared/binding.ts";
 import { BerthError } from "../shared/errors.ts";
 import { siteAddresses } from "./addresses.ts";
 import { systemClock } from "./clock.ts";
 import type { AgentConfig } from "./config.ts";
-import { explain } from "./declare/explain.ts";
-import type { DeclareInput, PlacedContainer } from "./declare/input.ts";
+import { type ExplainInput, explain } from "./declare/explain.ts";
+import type { PlacedContainer } from "./declare/input.ts";
 import { ContainerReader } from "./engine/container-reader.ts";
 import { Inventory } from "./engine/inventory.ts";
 import type { WatchedEngine } from "./engine-loop.ts";
@@ -21,11 +22,10 @@ export async function explainOnce(config: AgentConfig, what: string): Promise<st
   const { servicesDir: directory, zone } = config;
   const services = new ServiceFiles({ directory, zone, clock: systemClock });
   try {
-    const containers = await Promise.all(
-      engines.map((watched) => readOnce(watched, site, engines.length > 1)),
-    );
-    const input: DeclareInput = {
-      containers: containers.flat(),
+    const read = await Promise.all(engines.map((watched) => readOnce(watched, site, engines.length > 1)));
+    const input: ExplainInput = {
+      containers: read.flatMap(({ containers }) => containers),
+      unread: read.flatMap(({ problems }) => problems),
       services: (await services.read()).services,
       site,
       relays: new Map(),
@@ -52,7 +52,7 @@ async function readOnce(
   { label, engine, readSite, isHere }: WatchedEngine,
   site: SiteAddresses,
   several: boolean,
-): Promise<PlacedContainer[]> {
+): Promise<{ containers: PlacedContainer[]; problems: Problem[] }> {
   const about = await engine.about();
   const reader = new ContainerReader(engine, () => {});
   reader.isPodman = about.kind === "podman";
@@ -60,5 +60,6 @@ async function readOnce(
   await inventory.read({ hinted: new Set(), all: true, health: true }, 0);
   const own = readSite === undefined ? site : await readSite();
   const placed = { engine: several ? label : "", site: own, isNear: isHere && !about.rootless };
-  return inventory.containers.map((container) => ({ container, ...placed }));
+  const containers = inventory.containers.map((container) => ({ container, ...placed }));
+  return { containers, problems: inventory.problems };
 }

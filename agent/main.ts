@@ -1,5 +1,8 @@
+import { hostname } from "node:os";
+
 import type { Address } from "../shared/address.ts";
 import type { Log } from "../shared/log.ts";
+import { displayName } from "../shared/name.ts";
 import { Progress } from "../shared/progress.ts";
 import { observedAddress } from "../shared/resolver-client.ts";
 import type { HttpSend } from "../shared/resolver-exchange.ts";
@@ -7,6 +10,7 @@ import { checkAdvertised, siteAddresses } from "./addresses.ts";
 import { lockStateDirectory } from "./agent-lock.ts";
 import { systemClock } from "./clock.ts";
 import type { AgentConfig } from "./config.ts";
+import type { EngineLimits } from "./engine/docker-engine.ts";
 import { CheckBook } from "./health/check-book.ts";
 import { probe } from "./health/probe.ts";
 import { hostIdOf, hostSigner, loadHostKey, readHostKey } from "./host-key.ts";
@@ -17,6 +21,7 @@ import { makePrivateDirectory } from "./private-file.ts";
 import { Reconciler, type ReconcilerOptions } from "./reconcile.ts";
 import { RelayBook } from "./relay/relay-book.ts";
 import { relayPortFile } from "./relay/relay-port-file.ts";
+import { noPorts } from "./relay/relay-ports.ts";
 import { ServiceFiles } from "./services/service-files.ts";
 import { statusOf } from "./status/status-of.ts";
 import { createStatusServer } from "./status/status-server.ts";
@@ -32,6 +37,8 @@ export interface AgentMeans {
   log: Log;
   /** Berth's own, for status and metrics. */
   version?: string;
+  /** Other than the usual ones, for every engine. */
+  engineLimits?: EngineLimits;
 }
 
 export interface RunningAgent {
@@ -55,7 +62,7 @@ export interface RunningAgent {
 export async function startAgent(config: AgentConfig, means: AgentMeans): Promise<RunningAgent> {
   const { log, version = "" } = means;
   checkAdvertised(config.resolver, config.advertise);
-  const engines = watchedEngines(config);
+  const engines = watchedEngines(config, means.engineLimits);
   await makePrivateDirectory(config.stateDir);
   const lock = lockStateDirectory(config.stateDir);
   try {
@@ -79,7 +86,9 @@ export async function startAgent(config: AgentConfig, means: AgentMeans): Promis
     log.info(`host ${hostId} watches ${watched} and pushes to ${config.resolver.join(", ")}`);
     const running = reconciler.run();
     const { status: listen } = config;
-    const server = listen === undefined ? undefined : await createStatusServer({ listen, source, log });
+    const ownNames = ownNamesOf(config);
+    const server =
+      listen === undefined ? undefined : await createStatusServer({ listen, source, log, ownNames });
     return {
       hostId,
       progress,
@@ -97,13 +106,19 @@ export async function startAgent(config: AgentConfig, means: AgentMeans): Promis
   }
 }
 
+/** What a machine may be asked for by: as it calls itself, in full and in short, and as berth does. */
+function ownNamesOf({ hostLabel, zone }: AgentConfig): string[] {
+  const [short = ""] = hostname().split(".", 1);
+  return [hostname(), short, hostLabel, `${hostLabel}.host.${displayName(zone)}`];
+}
+
 function optionsOf(
   config: AgentConfig,
   means: AgentMeans,
 ): Omit<ReconcilerOptions, "engines" | "resolver" | "onProgress"> {
   const { log } = means;
   const clock = systemClock;
-  const { servicesDir: directory, zone, relayPorts: range, stateDir, advertise } = config;
+  const { servicesDir: directory, zone, relayPorts: range = noPorts, stateDir, advertise } = config;
   const store = relayPortFile(stateDir, log);
   const observe = (url: string): Promise<Address> => observed(url, config, means);
   return {

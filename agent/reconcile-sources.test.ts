@@ -90,7 +90,7 @@ describe("several engines", () => {
     await stand.clock.advance(20_000);
     stand.progress.clear();
     await stand.clock.advance(60_000);
-    expect(stand.progress).toEqual(new Set(["engine docker", "engine podman", "lease"]));
+    expect(stand.progress).toEqual(new Set(["engine docker", "engine podman", "lease", "addresses"]));
   });
 });
 
@@ -169,8 +169,10 @@ test("a container that was told to stop leaves at once, and explains itself", as
   stand.engine.tell({ kind: "stopping", id, signal: "15", atMs: Date.parse("2026-11-22T11:00:00Z") });
   await stand.clock.advance(100);
   expect(stand.declared?.bindings).toEqual([]);
-  expect(stand.reconciler.explain("web")).toEqual([expect.stringContaining("told to stop")]);
-  expect(stand.reconciler.explain(id.slice(0, 12))).toEqual([expect.stringContaining("told to stop")]);
+  for (const what of ["web", "web.berth.internal"])
+    expect(stand.reconciler.explain(what)?.at(-1)).toBe(
+      "  nothing of it is declared: it was told to stop, until it runs anew",
+    );
   expect(stand.reconciler.explain("other")).toBeUndefined();
 });
 

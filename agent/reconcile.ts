@@ -6,14 +6,18 @@ import { explain } from "./declare/explain.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules } from "./declare/input.ts";
 import { problemsWithinLimits } from "./declare/limits.ts";
 import { DeclaredNews } from "./declared-news.ts";
-import { type JoinedEngines, joinEngines, type KnownEngine, msToNextChange } from "./engine/engines.ts";
+import type { KnownEngine } from "./engine/engine-standing.ts";
+import { joinEngines, msToNextChange } from "./engine/engines.ts";
 import type { ContainerFacts } from "./engine/facts.ts";
 import { LongDraining } from "./engine/long-draining.ts";
+import { untoldOf } from "./engine/untold.ts";
 import { EngineLoop, type WatchedEngine } from "./engine-loop.ts";
+import { explainInput } from "./explain-input.ts";
 import type { CheckBook } from "./health/check-book.ts";
 import { checkedHealthOf } from "./health/checked-health.ts";
 import { Damping } from "./health/damping.ts";
 import { LeaseKeeper, type LeaseKeeperOptions } from "./lease/lease-keeper.ts";
+import { lastingRuns } from "./relay/lasting-runs.ts";
 import type { RelayBook } from "./relay/relay-book.ts";
 import { ServiceLoop, type ServiceReader } from "./service-loop.ts";
 import type { SiteAddresses } from "./site.ts";
@@ -22,10 +26,12 @@ import { wholeSet } from "./whole-set.ts";
 
 /** How long the end of the agent waits for the registry to forget what this process itself relays. */
 const farewellMs = 3_000;
-/** How long the first push of a process waits for the first answers of its checks: a restart must not hide what serves. */
+/** How long the first push of a process waits for its relays, and for the first answers of its checks: a restart must not hide what serves. */
 const firstAnswersMs = 4_000;
 /** The keeper rests 15 s at most, and reads a token and waits for an answer with limits of their own. */
 const leaseBoundMs = 45_000;
+/** Files of services are looked at every 10 s, and read within as long. */
+const servicesBoundMs = 45_000;
 /** Beyond a resync: a list and an inspection may each take their whole time limit of 10 s, and be tried again after as long. */
 const engineSlackMs = 45_000;
 
@@ -45,7 +51,7 @@ export interface ReconcilerOptions {
   /** 0 to 1, for jitter. */
   random: () => number;
   log: Log;
-  /** Called at every step of a loop, `lease` or `engine LABEL`, which will be heard of again within `ms`. */
+  /** Called at every step of a loop, `lease`, `addresses`, `services` or `engine LABEL`, which will be heard of again within `ms`. */
   onProgress(loop: string, ms: number): void;
 }
 
@@ -102,8 +108,12 @@ export class Reconciler {
       onProgress: () => onProgress("lease", leaseBoundMs),
     });
     const read = () => options.readAddresses(this.keeper.resolverUrl);
-    this.#site = new SiteWatch({ who: "this host", read, resyncMs, clock, random, log, onChange });
-    this.#services = new ServiceLoop(options.services, onChange);
+    const siteOptions = { who: "this host", read, resyncMs, clock, random, log, onChange };
+    const onLook = (): void => onProgress("addresses", resyncMs + engineSlackMs);
+    this.#site = new SiteWatch({ ...siteOptions, onProgress: onLook });
+    this.#services = new ServiceLoop(options.services, onChange, () =>
+      onProgress("services", servicesBoundMs),
+    );
     this.engines = options.engines.map((watched) => {
       const onOwnProgress = (): void => onProgress(`engine ${watched.label}`, resyncMs + engineSlackMs);
       return new EngineLoop({
@@ -134,25 +144,20 @@ export class Reconciler {
     return this.#services;
   }
 
-  /** Why a container, or who has a name, is declared as it is; undefined when nothing here is called that. */
+  /** Why a container, or who has a name, is declared as it is or is not; undefined when nothing here is called that. */
   explain(what: string): string[] | undefined {
-    if (this.#last === undefined) return undefined;
-    const checkFaults = new Map<string, string>();
-    for (const { key } of this.#last.outcome.checks) {
-      const fault = this.checks.faultOf(key);
-      if (fault !== undefined) checkFaults.set(key, fault);
-    }
-    const refusals = new Map(this.keeper.state.refused.map(({ name, message }) => [name, message]));
-    const explained = explain({ ...this.#last.input, checkFaults, refusals }, this.#options.rules, what);
-    return explained ?? this.#explainDraining(what);
-  }
-
-  #explainDraining(what: string): string[] | undefined {
-    const found = this.#draining().find(
-      ({ name, id }) => name === what || (what.length > 3 && id.startsWith(what)),
-    );
-    if (found === undefined) return undefined;
-    return [`container ${found.name} was told to stop, so nothing of it is declared until it runs anew`];
+    const { rules, engineGraceMs: graceMs, clock } = this.#options;
+    const moment = {
+      several: this.engines.length > 1,
+      now: clock.now(),
+      graceMs,
+      startedAt: this.#startedAt,
+    };
+    const last = this.#last;
+    const untold = untoldOf(this.#known(), moment, last !== undefined);
+    const faultOf = (key: string): string | undefined => this.checks.faultOf(key);
+    const { refused } = this.keeper.state;
+    return explain(explainInput({ last, untold, faultOf, refused }), rules, what);
   }
 
   /** Resolves after `close` only. */
@@ -205,7 +210,7 @@ export class Reconciler {
     this.#cancelNext();
     const now = clock.now();
     const site = this.#site.current;
-    const known = site === undefined ? [] : this.engines.flatMap((loop) => loop.known(site) ?? []);
+    const known = this.#known();
     const nextMs = msToNextChange(known, now, engineGraceMs, this.#startedAt);
     const { declared, steadyAt } = this.#declaredAt(site, known, now);
     const answersBy = declared === undefined ? undefined : this.#waitForAnswers(now);
@@ -218,7 +223,8 @@ export class Reconciler {
   #waitForAnswers(now: number): number | undefined {
     if (this.#answersBy === undefined) return undefined;
     if (this.#answersBy === Number.POSITIVE_INFINITY) this.#answersBy = now + firstAnswersMs;
-    if (now < this.#answersBy && !this.checks.areAnswered) return this.#answersBy;
+    const areSettled = this.checks.areAnswered && this.relays.areSettled;
+    if (now < this.#answersBy && !areSettled) return this.#answersBy;
     this.#answersBy = undefined;
     return undefined;
   }
@@ -229,7 +235,7 @@ export class Reconciler {
     now: number,
   ): { declared: Declared | undefined; steadyAt: number } {
     const services = this.#services.current;
-    const joined = this.#joined(known, now);
+    const joined = joinEngines(known, now, this.#options.engineGraceMs, this.#startedAt);
     if (site === undefined || services === undefined || joined === undefined)
       return { declared: undefined, steadyAt: Number.POSITIVE_INFINITY };
     const checkedHealth = checkedHealthOf(this.#last?.outcome.checks ?? [], this.checks.states());
@@ -244,7 +250,7 @@ export class Reconciler {
     };
     const outcome = declare(input, this.#options.rules);
     if (!this.#isLeaving) {
-      this.relays.want(outcome.relays);
+      this.relays.want(outcome.relays, lastingRuns(this.engines.map(({ watch }) => watch.view.read)));
       this.checks.want(outcome.checks);
     }
     const problems = [
@@ -261,10 +267,9 @@ export class Reconciler {
     return this.engines.flatMap(({ watch }) => watch.view.read?.draining ?? []);
   }
 
-  /** Undefined while nothing may be said. */
-  #joined(known: readonly KnownEngine[], now: number): JoinedEngines | undefined {
-    if (this.engines.length === 0) return { containers: [], problems: [] };
-    return joinEngines(known, now, this.#options.engineGraceMs, this.#startedAt);
+  /** Every engine the operator named, also one whose address nobody knows. */
+  #known(): KnownEngine[] {
+    return this.engines.map((loop) => loop.known(this.#site.current, this.#site.firstFault));
   }
 }
 

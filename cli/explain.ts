@@ -24,7 +24,7 @@ export type ExplainOnce = (config: AgentConfig, what: string) => Promise<string[
 
 /**
  * `berth explain`: why a container, service or name is declared as it is, or is not. The running agent knows; where there is none, the
- * engine is read here with the agent's own flags. Exit code 1 when there is nothing of that name.
+ * engine is read here with the agent's own flags. Exit code 1 when there is nothing of that name, and all engines and containers could be read.
  */
 export function explainCommandWith(explainOnce: ExplainOnce): Command {
   return {

@@ -37,6 +37,11 @@ describe("the status for people", () => {
     expect(lines).toContain(`addresses  ${shown}`);
   });
 
+  test("says why an engine's addresses are not known", () => {
+    const lines = statusLines(statusWith({ engines: [engineWith({ addressFault: "no such host" })] }));
+    expect(lines.at(-1)).toMatch(/docker\.sock, and FAILING to tell its addresses \(no such host\)$/);
+  });
+
   test("of an agent that has just started claims nothing", () => {
     const { lastReadAgo, version, ...engine } = engineWith({ up: false, kind: "" });
     const { lease, leaseRemaining, lastSyncAgo, ...resolver } = resolverWith({ up: false });
@@ -105,7 +110,16 @@ describe("the status for people", () => {
           statusWith({
             ...{ version: text, hostId: second, hostLabel: { declared: text, granted: second } },
             addresses: [text],
-            engines: [engineWith({ ...plain, label: text, where: second, kind: text, fault: second })],
+            engines: [
+              engineWith({
+                ...plain,
+                label: text,
+                where: second,
+                kind: text,
+                fault: second,
+                addressFault: text,
+              }),
+            ],
             resolver: resolverWith({
               ...{ url: text, up: false, fault: second },
               refused: [{ name: text, code: second, message: text }],

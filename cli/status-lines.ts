@@ -58,8 +58,9 @@ function shownLease({ lease, leaseRemaining, lastSyncAgo, link }: AgentStatus["r
 }
 
 function engineRows({ engines }: AgentStatus): string[][] {
-  return engines.map(
-    ({ label, up, kind, version, containers, draining, lastReadAgo, passes, events, where, fault }) => [
+  return engines.map((engine) => {
+    const { label, up, kind, version, containers, draining, lastReadAgo, passes, events } = engine;
+    return [
       label,
       up ? "up" : "DOWN",
       [kind === "" ? "unknown" : kind, version ?? ""].join(" ").trim(),
@@ -68,9 +69,14 @@ function engineRows({ engines }: AgentStatus): string[][] {
       lastReadAgo === undefined ? "never" : `${shownAge(lastReadAgo)} ago`,
       String(passes),
       String(events),
-      fault === undefined ? where : `${where}: ${fault}`,
-    ],
-  );
+      shownPlace(engine),
+    ];
+  });
+}
+
+function shownPlace({ where, fault, addressFault }: AgentStatus["engines"][number]): string {
+  const place = fault === undefined ? where : `${where}: ${fault}`;
+  return addressFault === undefined ? place : `${place}, and FAILING to tell its addresses (${addressFault})`;
 }
 
 function relayRows({ relays }: AgentStatus): string[][] {

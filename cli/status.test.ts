@@ -67,6 +67,11 @@ describe("berth status", () => {
       /^berth: this host's addresses cannot be told: no route\n$/,
     ],
     [
+      "an engine's address cannot be told",
+      { engines: [engineWith({ label: "nas", addressFault: "no such host" })] },
+      /^berth: the addresses of the engine nas cannot be told: no such host\n$/,
+    ],
+    [
       "nothing is at any address yet",
       { addresses: [] },
       /^berth: nothing is declared at any address of this/,

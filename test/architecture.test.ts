@@ -45,7 +45,7 @@ const edges: Record<Room, RegExp> = {
   client:
     /^client\/(client|create-stub-resolver|answers\/system-lookup|connect\/(connect-attempts|connector)|program\/(client-types|create-client|dispatcher|http-agent|name-lookup|service-socket)|resolvers\/(learnt-memory|resolver-lookup|state-file|token-file|transport))\.ts$/,
   "socks-proxy":
-    /^socks-proxy\/(connect-command|context|drain|main|server|relay\/(channel(-duplex)?|connection-end|listener|relay)|socks\/(negotiate|reverse-lookup)|http\/http-(client|exchange|forward|proxy|tunnel|upstreams)|page\/page-server|udp\/udp-(association|destination)|policy\/users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|keep-transparent|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port|upstreams))\.ts$/,
+    /^socks-proxy\/(connect-command|context|drain|main|server|relay\/(channel(-duplex)?|connection-end|listener|relay)|socks\/(negotiate|reverse-lookup)|http\/http-(client|exchange|forward|proxy|tunnel|upstreams)|page\/page-server|udp\/udp-(association|destination)|policy\/users-file|transparent\/(allotment-file|dns-connection|dns-stub|forward|ipv6-range|keep-transparent|kept-addresses|open-files|port-holder|port-opener|tcp-clients|tcp-port|transparent|udp-port(-session)?|upstreams))\.ts$/,
   cli: /^cli\//,
 };
 const impure =

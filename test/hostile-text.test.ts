@@ -58,7 +58,13 @@ function statusOfHostile(name: string, labelsOf: Record<string, string>, said: s
       ...{ bindings: outcome.bindings.length, problems: outcome.problems, notes: outcome.notes.length },
       addressFault: said,
       engines: [
-        { label: said, where: name, view, counters: { passes: 0, events: 0, lastReadAt: undefined } },
+        {
+          label: said,
+          where: name,
+          addressFault: said,
+          view,
+          counters: { passes: 0, events: 0, lastReadAt: undefined },
+        },
       ],
       lease: { ...lease, leaseMs: undefined, renewedAt: undefined, refused: [] },
       relays: { wanted: outcome.relays, states: new Map(), counters: new Map() },
@@ -94,6 +100,7 @@ test("no container name, label or engine message starts a line, commands a termi
       source: { status: () => status, explain: explained },
       log: new RecordedLog(),
       isOpenToOthers: false,
+      ownNames: [],
       mayExplain: () => true,
     };
     const page = (target: string) =>

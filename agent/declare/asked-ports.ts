@@ -6,7 +6,7 @@ import { displayPort, type PortKey } from "./ports.ts";
 export interface PortQuestion {
   placed: PlacedContainer;
   declaration: Declaration;
-  rules: Pick<DeclareRules, "publishUnpublished">;
+  rules: Pick<DeclareRules, "publishUnpublished" | "mayRelay">;
   relays: ReadonlyMap<string, RelayState>;
   /** The running container whose network this one uses, with `container:ID`. */
   owner: ContainerFacts | undefined;

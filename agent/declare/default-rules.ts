@@ -10,6 +10,7 @@ export function defaultRules({ zone, hostLabel }: Pick<Site, "zone" | "hostLabel
     families: new Set(families),
     template: parseNameTemplate(defaultTemplate),
     publishUnpublished: false,
+    mayRelay: true,
     only: [],
     except: [],
   };

@@ -1,7 +1,7 @@
 import type { Binding, Problem } from "../../shared/binding.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import { problemOf } from "../problem.ts";
-import type { SiteAddresses } from "../site.ts";
+import { isSameSite } from "../site.ts";
 import { type Examination, examine, type Surroundings, speaksTls } from "./examine.ts";
 import type {
   CheckState,
@@ -64,13 +64,6 @@ function isStill(known: Kept, placed: PlacedContainer, rules: DeclareRules, arou
     draft.checks.every(({ key }, at) => around.checks.get(key) === known.checks[at]) &&
     draft.relays.every(({ key }, at) => isSameRelay(around.relays.get(key), known.relays[at]))
   );
-}
-
-function isSameSite(left: SiteAddresses, right: SiteAddresses): boolean {
-  if (left === right) return true;
-  const { addresses } = right;
-  if (left.local !== right.local || left.addresses.length !== addresses.length) return false;
-  return left.addresses.every((address, at) => address === addresses[at]);
 }
 
 function isSameRelay(left: RelayState | undefined, right: RelayState | undefined): boolean {

@@ -90,7 +90,7 @@ function leftOutBy(
   { ignore }: Declaration,
   rules: DeclareRules,
 ): { why: string; isChoice: boolean; isOwn: boolean } | undefined {
-  if (!container.running) return { why: "it does not run", isChoice: false, isOwn: false };
+  if (!container.running) return { why: `it ${idleWords(container)}`, isChoice: false, isOwn: false };
   if (container.compose?.oneoff === true)
     return {
       why: "it was made by docker compose run, and is no replica of its service",
@@ -102,6 +102,12 @@ function leftOutBy(
   const selected = selectedOut(container, rules);
   if (selected !== undefined) return { why: selected, isChoice: true, isOwn: false };
   return ignore ? { why: "it is ignored by label", isChoice: true, isOwn: true } : undefined;
+}
+
+/** How a container is that does not serve. */
+export function idleWords({ paused, restarting }: ContainerFacts): string {
+  if (paused === true) return "is paused";
+  return restarting === true ? "is between two restarts" : "does not run";
 }
 
 /** What an engine chose itself, its next life gives to another container; a relay's port leads into this one's network alone. */

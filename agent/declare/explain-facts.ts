@@ -1,5 +1,6 @@
 import { formatEndpoint } from "../../shared/address.ts";
 import type { ContainerFacts, PublishedPort } from "../engine/facts.ts";
+import { idleWords } from "./examine.ts";
 import { namingFamilies } from "./families.ts";
 import type { DeclareRules, PlacedContainer } from "./input.ts";
 import { isKnownLabel } from "./labels.ts";
@@ -13,7 +14,7 @@ export function factsLines({ container, engine, isNear }: PlacedContainer, rules
   const reach = isNear ? "" : " (this machine does not reach its own addresses)";
   return [
     `container ${name} (${id.slice(0, 12)})${on}, image ${image}`,
-    running ? `  runs since ${startedAt}` : "  does not run",
+    `  ${running ? `runs since ${startedAt}` : idleWords(container)}`,
     `  its own HEALTHCHECK says: ${health}`,
     `  network mode ${networkMode}${reach}`,
     ...container.networks.map(

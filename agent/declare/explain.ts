@@ -1,9 +1,10 @@
 import { formatEndpoint } from "../../shared/address.ts";
-import type { Binding } from "../../shared/binding.ts";
+import type { Binding, Problem } from "../../shared/binding.ts";
 import { displayName, isInZone, type Name, nameBelow, parentOf, parseName } from "../../shared/name.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
 import { declare, inOrder } from "./declare.ts";
 import { explainContainer } from "./explain-container.ts";
+import { factsLines } from "./explain-facts.ts";
 import { healthWords } from "./explain-ports.ts";
 import { explainService, servicesCalled } from "./explain-service.ts";
 import type { DeclareInput, DeclareOutcome, DeclareRules, PlacedContainer } from "./input.ts";
@@ -17,32 +18,65 @@ const mostContainers = 10;
 const mostLines = 2_000;
 const longestLine = 500;
 
+/** What the set is declared of, and what is known besides. */
+export interface ExplainInput extends DeclareInput {
+  /** Containers that are not among those declared of, and why not. */
+  withheld?: ReadonlyMap<PlacedContainer, string>;
+  /** What could not be read: engines, which are no container's problem, and single containers. */
+  unread?: readonly Problem[];
+}
+
 /**
  * Why a container, given by its name or the beginning of its id, is declared as it is, or who has a name: in lines for a person to read,
  * free of control characters. `what` may be a name in or below the zone, with the zone or without it. Undefined when nothing here is called
- * that. Values of labels and variables are shown only where a rule reads them: others may be secrets.
+ * that, and nothing is unread that might be. Values of labels and variables are shown only where a rule reads them: others may be secrets.
  */
-export function explain(input: DeclareInput, rules: DeclareRules, what: string): string[] | undefined {
+export function explain(input: ExplainInput, rules: DeclareRules, what: string): string[] | undefined {
   const outcome = declare(input, rules);
   const named = bindingsCalled(outcome, rules.zone, what);
-  const called = inOrder(input.containers).filter((placed) => isCalled(placed, what));
+  const { withheld = new Map<PlacedContainer, string>(), unread = [] } = input;
+  const all = inOrder([...input.containers, ...withheld.keys()]);
+  const called = all.filter((placed) => isCalled(placed, what));
   const services = servicesCalled(input, what.trim(), zoneName(what.trim(), rules.zone));
-  const containers = called.length > 0 ? called : concernedBy(input, rules, what, named);
-  if (containers.length === 0 && named.length === 0 && services.length === 0) return undefined;
+  const containers = called.length > 0 ? called : concernedBy(all, rules, what, named);
+  const isKnown = containers.length > 0 || named.length > 0 || services.length > 0;
+  if (!isKnown && unread.length === 0) return undefined;
   const shown = containers.slice(0, mostContainers);
   const others = containers.length - shown.length;
   // No push(...lines): a container's ports alone can be more lines than a call takes arguments.
   const lines = [
     ...explainNames(named, outcome, input.refusals),
-    ...shown.flatMap((placed) => explainContainer(placed, input, rules, outcome)),
+    ...shown.flatMap((placed) => {
+      const why = withheld.get(placed);
+      if (why === undefined) return explainContainer(placed, input, rules, outcome);
+      return [...factsLines(placed, rules), `  nothing of it is declared: ${why}`];
+    }),
     ...(others > 0 ? [`${others} more containers are called that; give more of the id`] : []),
     ...services.flatMap((service) => explainService(service, input)),
+    ...unreadLines(unread, what, isKnown),
   ];
   return lines.slice(0, mostLines).map(cleanLine);
 }
 
+/** Whatever is called so may be a container that could not be read, or have replicas on an engine that was not. */
+function unreadLines(unread: readonly Problem[], what: string, isKnown: boolean): string[] {
+  const word = containerName(what);
+  const isMet = isKnown || (word !== "" && unread.some(({ container }) => container === word));
+  const shown = isMet ? unread.filter(({ container }) => container === "" || container === word) : unread;
+  const lines = shown.slice(0, mostContainers).map(({ container, code, message }) => {
+    const of = container === "" ? "" : ` of ${container}`;
+    return `problem ${code}${of}: ${message}`;
+  });
+  if (isMet) return lines;
+  return [`nothing that could be read is called ${what.trim()}, and not everything could be read:`, ...lines];
+}
+
+function containerName(what: string): string {
+  return what.trim().replace(/^\//, "");
+}
+
 function isCalled({ container }: PlacedContainer, what: string): boolean {
-  const word = what.trim().replace(/^\//, "");
+  const word = containerName(what);
   return (
     container.name === word || (/^[0-9a-f]{4,64}$/i.test(word) && container.id.startsWith(word.toLowerCase()))
   );
@@ -50,7 +84,7 @@ function isCalled({ container }: PlacedContainer, what: string): boolean {
 
 /** Those that have the name, and those that would if only they ran, or published a port: whoever asks may wonder where one is. */
 function concernedBy(
-  { containers }: DeclareInput,
+  ordered: readonly PlacedContainer[],
   rules: DeclareRules,
   what: string,
   named: readonly Binding[],
@@ -58,7 +92,7 @@ function concernedBy(
   const name = zoneName(what.trim(), rules.zone);
   if (name === undefined) return [];
   const behind = new Set(named.map(({ instance }) => instance));
-  return inOrder(containers).filter(({ container }) => {
+  return ordered.filter(({ container }) => {
     if (behind.has(instanceOf(container))) return true;
     const { declaration } = declarationFromLabels(container.labels, rules.zone);
     const { names } = namesOfContainer(container, declaration.names, portsOnPaper(container), rules);

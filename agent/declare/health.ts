@@ -1,6 +1,7 @@
 import type { Address } from "../../shared/address.ts";
 import type { Binding } from "../../shared/binding.ts";
 import type { ContainerFacts } from "../engine/facts.ts";
+import { arrivalOf } from "../site.ts";
 import type { AskedCheck } from "./asked-check.ts";
 import { dialAddressOf, firstOf } from "./dial-address.ts";
 import type { CheckState, PlacedContainer, WantedCheck } from "./input.ts";
@@ -142,7 +143,9 @@ function openAt(
   const open = ports.find((port) => port.protocol === "tcp" && port.containerPort === containerPort);
   // In the host's network every port is open where the host is, declared or not.
   const address = firstOf(open?.addresses ?? (networkMode === "host" ? site.addresses : []));
-  return address === undefined ? undefined : { address, port: open?.port ?? containerPort };
+  return address === undefined
+    ? undefined
+    : { address: arrivalOf(site, address), port: open?.port ?? containerPort };
 }
 
 function tooMany(count: number): PortFault {

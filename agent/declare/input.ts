@@ -45,6 +45,8 @@ export interface DeclareRules {
   template: NameTemplate;
   /** Unpublished ports are relayed without being asked to by label. */
   publishUnpublished: boolean;
+  /** False: no relay is ever opened, whatever labels ask for. */
+  mayRelay: boolean;
   only: readonly Selector[];
   except: readonly Selector[];
 }
@@ -70,6 +72,8 @@ export interface WantedRelay {
   key: string;
   /** For messages. */
   container: string;
+  /** The run of the container it is for, as `instanceOf` says it: what was begun with that goes on as long as it does. */
+  run: string;
   protocol: Binding["protocol"];
   listen: readonly Address[];
   target: { address: Address; port: number };
@@ -88,6 +92,8 @@ export interface WantedCheck {
   port: number;
   intervalMs: number;
   timeoutMs: number;
+  /** Nothing else tells whether it serves: while the check is not made, nobody may be led there. */
+  isOnlyWitness?: true;
 }
 
 export type CheckState = Exclude<Binding["health"], "none">;

@@ -257,6 +257,15 @@ describe("relays", () => {
   test.each(faults)("%s is a problem", (_, container, given, message) => {
     expect(reachOf([container], "db", given).problems).toEqual([expect.stringMatching(message)]);
   });
+  test("are never wanted when the operator has none, and whoever asks for one is told", () => {
+    const off = rulesOf({ mayRelay: false });
+    const told = declare(inputOf([asked("true")]), off);
+    expect(told.relays).toEqual([]);
+    expect(told.problems.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^ports 5432\/tcp, 53\/udp cannot be relayed: .* --relay-ports off; publish/),
+    ]);
+    expect(declare(inputOf([plain()]), off).problems).toEqual([]);
+  });
   test("of a range that an image EXPOSEs, the first 64 are relayed", () => {
     const range = exposedOf(...Array.from({ length: 100 }, (_, at) => `${at + 1}`));
     expect(targets(asked("true", { exposed: range }))).toHaveLength(64);

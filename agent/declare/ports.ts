@@ -1,7 +1,7 @@
 import { type Address, familyOf, isLoopback, isUnspecified, parseAddress } from "../../shared/address.ts";
 import type { Binding } from "../../shared/binding.ts";
 import type { PublishedPort } from "../engine/facts.ts";
-import type { SiteAddresses } from "../site.ts";
+import { advertisedFor, type SiteAddresses } from "../site.ts";
 
 /** A port inside the container. */
 export interface PortKey {
@@ -66,8 +66,8 @@ function reachOf(entry: PublishedPort, site: SiteAddresses): Reach {
     const addresses = site.addresses.filter((address) => familyOf(address) === familyOf(bound));
     return { kind: "open", protocol, addresses };
   }
-  if (bound !== undefined && site.addresses.includes(bound))
-    return { kind: "open", protocol, addresses: [bound] };
+  const reached = bound === undefined ? [] : advertisedFor(site, bound);
+  if (reached.length > 0) return { kind: "open", protocol, addresses: reached };
   if (bound !== undefined && isLoopback(bound) && !site.local) return { kind: "private" };
   const message = `port ${displayPort(entry)} is bound to ${entry.hostIp}, which this host does not advertise (it advertises ${site.addresses.join(", ")}); publish it on one of these, or name the address with --advertise`;
   return { kind: "fault", fault: { code: "not-advertised", message } };

@@ -1,7 +1,9 @@
 import type { ContainerFacts } from "../engine/facts.ts";
+import { arrivalOf, type SiteAddresses } from "../site.ts";
 import { askedPorts, type PortQuestion } from "./asked-ports.ts";
 import { dialAddressOf } from "./dial-address.ts";
 import type { WantedRelay } from "./input.ts";
+import { instanceOf } from "./instance.ts";
 import { displayPort, type PortFault, type PortKey, type ServicePort } from "./ports.ts";
 
 /** More open ports for one container is no wish but an image that EXPOSEs a range. */
@@ -25,7 +27,8 @@ export function relaysFor(
   const plan = { relays: [] as WantedRelay[], ports: [] as ServicePort[], pending: new Set<string>() };
   const { wanted, faults } = wantedPorts(question, published);
   if (wanted.length === 0) return { ...plan, faults };
-  const { placed, declaration, relays } = question;
+  const { placed, declaration, relays, rules } = question;
+  if (!rules.mayRelay) return { ...plan, faults: [...faults, switchedOff(wanted)] };
   if (!placed.isNear) return { ...plan, faults: [...faults, tooFar(wanted)] };
   const dial = dialAddressOf(networkOwner, declaration.network);
   if (dial.address === undefined) {
@@ -39,7 +42,7 @@ export function relaysFor(
     const state = relays.get(relay.key);
     if (state === undefined) plan.pending.add(displayPort(key));
     else if (state.kind === "failed") faults.push(failed(key, state.fault));
-    else plan.ports.push(openPort(key, relay, state.port));
+    else plan.ports.push(openPort(key, placed.site, state.port));
   }
   return { ...plan, faults };
 }
@@ -74,15 +77,22 @@ function relayOf(
     // By name, which outlives the container's runs; ids do not.
     key: `${engine}/${container.name}/${displayPort(key)}`,
     container: container.name,
+    run: instanceOf(container),
     protocol: key.protocol,
-    listen: [...site.addresses].toSorted(),
+    listen: [...new Set(site.addresses.map((address) => arrivalOf(site, address)))].toSorted(),
     target: { address, port: key.containerPort },
   };
 }
 
 /** Open only while the agent runs, so never fixed. */
-function openPort({ protocol, containerPort }: PortKey, { listen }: WantedRelay, port: number): ServicePort {
-  return { protocol, containerPort, servicePort: containerPort, addresses: [...listen], port, fixed: false };
+function openPort({ protocol, containerPort }: PortKey, site: SiteAddresses, port: number): ServicePort {
+  const addresses = [...site.addresses].toSorted();
+  return { protocol, containerPort, servicePort: containerPort, addresses, port, fixed: false };
+}
+
+function switchedOff(wanted: readonly PortKey[]): PortFault {
+  const message = `${shown(wanted)} cannot be relayed: this agent runs with --relay-ports off; publish what others are to reach, for example with -p`;
+  return { code: "not-relayed", message };
 }
 
 function tooFar(wanted: readonly PortKey[]): PortFault {

@@ -2,7 +2,7 @@ import { type Address, formatEndpoint } from "../../shared/address.ts";
 import type { Problem } from "../../shared/binding.ts";
 import { labelsOf } from "../../shared/name.ts";
 import { problemOf } from "../problem.ts";
-import type { SiteAddresses } from "../site.ts";
+import { advertisedFor, arrivalOf, type SiteAddresses } from "../site.ts";
 import type { CheckState, DeclaredService, DeclareInput, DeclareRules, WantedCheck } from "./input.ts";
 import { hostOwnName, type RuledName } from "./names.ts";
 import { bindingsOf, type Offer, type OfferParts, octetsOf, sizeOf } from "./offers.ts";
@@ -25,11 +25,16 @@ export function offersOfServices(
 ): OfferedServices {
   const found: OfferedServices = { offers: [], checks: [], problems: [], notes: [] };
   for (const service of services.toSorted((left, right) => (left.id < right.id ? -1 : 1))) {
-    const elsewhere = (service.addresses ?? []).filter((address) => !site.addresses.includes(address));
+    const elsewhere = (service.addresses ?? []).filter(
+      (address) => advertisedFor(site, address).length === 0,
+    );
     if (elsewhere.length > 0) found.problems.push(notAdvertised(service.id, elsewhere, site.addresses));
     const wanted = checksOfService(service, site);
     found.checks.push(...wanted);
-    const open = service.check === undefined ? addressesOf(service, site) : healthyIn(wanted, checks, found);
+    const healthy = healthyIn(wanted, checks, found);
+    const open = addressesOf(service, site).filter(
+      (address) => service.check === undefined || healthy.has(arrivalOf(site, address)),
+    );
     const health = service.check === undefined ? "none" : "healthy";
     if (open.length > 0) found.offers.push(offerOf(service, [...open].toSorted(), health, rules));
   }
@@ -37,7 +42,8 @@ export function offersOfServices(
 }
 
 /**
- * One check for each address the service is to be declared at: who listens at 127.0.0.1 need not listen there, nor the other way round.
+ * One check for each address the service is to be declared at, made where that arrives: who listens at 127.0.0.1 need not listen there,
+ * nor the other way round.
  * The keys say what is asked of whom and not where the file says it, so that an entry's neighbours may come and go.
  */
 export function checksOfService(service: DeclaredService, site: SiteAddresses): WantedCheck[] {
@@ -45,21 +51,22 @@ export function checksOfService(service: DeclaredService, site: SiteAddresses): 
   if (check === undefined) return [];
   const { httpPath, intervalMs, timeoutMs } = check;
   const asked = `${httpPath ?? "tcp"} ${intervalMs} ${timeoutMs} ${names.toSorted().join(" ")}`;
-  return addressesOf(service, site).map((address) => {
+  const arrivals = new Set(addressesOf(service, site).map((address) => arrivalOf(site, address)));
+  return [...arrivals].map((address) => {
     const key = `service ${protocol} ${address} ${port} ${asked}`;
-    return { key, container: id, httpPath, address, port, intervalMs, timeoutMs };
+    return { key, container: id, httpPath, address, port, intervalMs, timeoutMs, isOnlyWitness: true };
   });
 }
 
 function addressesOf({ addresses }: DeclaredService, site: SiteAddresses): Address[] {
-  return [...new Set(addresses ?? site.addresses)].filter((address) => site.addresses.includes(address));
+  return [...new Set((addresses ?? site.addresses).flatMap((address) => advertisedFor(site, address)))];
 }
 
 function healthyIn(
   wanted: readonly WantedCheck[],
   states: DeclareInput["checks"],
   { notes }: OfferedServices,
-): Address[] {
+): Set<Address> {
   const isHealthy = ({ key }: WantedCheck): boolean => states.get(key) === "healthy";
   for (const check of wanted) {
     if (isHealthy(check)) continue;
@@ -68,7 +75,7 @@ function healthyIn(
       `${check.container}: its check has not found it healthy at ${place}, so it is not declared there`,
     );
   }
-  return wanted.filter(isHealthy).map(({ address }) => address);
+  return new Set(wanted.filter(isHealthy).map(({ address }) => address));
 }
 
 function notAdvertised(id: string, elsewhere: readonly Address[], own: readonly Address[]): Problem {

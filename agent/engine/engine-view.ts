@@ -79,9 +79,9 @@ export function outlivesEngine({ about }: EngineView): boolean {
   return about?.kind === "podman" || about?.liveRestore === true;
 }
 
-/** `label` tells one engine from the host's others; "" where there is one. */
-export function engineProblem(view: EngineView, what: string, label = ""): Problem {
-  const reason = view.fault === undefined ? "" : `: ${describeFault(view.fault)}`;
+/** `label` tells one engine from the host's others; "" where there is one. `fault` stays the same while the trouble lasts. */
+export function engineProblem(what: string, label: string, fault: Error | string | undefined): Problem {
+  const reason = fault === undefined ? "" : `: ${describeFault(fault)}`;
   const engine = label === "" ? "the container engine" : `the container engine ${label}`;
   return problemOf("", "engine-unreachable", `${engine} ${what}${reason}`);
 }

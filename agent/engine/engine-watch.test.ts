@@ -131,7 +131,7 @@ describe("an event that names its container", () => {
     engine.putUnlisted("web", { state: { Paused: true } });
     engine.event(id);
     await clock.advance(0);
-    expect(names()).toEqual([]);
+    expect(watch.view.read?.containers[0]).toMatchObject({ running: false, paused: true });
     engine.putUnlisted("web");
     await clock.advance(1_000);
     expect(watch.view.read?.containers[0]?.running).toBe(true);

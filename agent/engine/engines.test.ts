@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { Address } from "../../shared/address.ts";
 import { containerOf, portOf } from "../testing/builders.ts";
 import { gone, silent } from "../testing/fake-engine.ts";
+import type { KnownEngine } from "./engine-standing.ts";
 import { afterFault, afterRead, afterReconnect, type EngineView, firstView } from "./engine-view.ts";
-import { joinEngines, type KnownEngine, msToNextChange } from "./engines.ts";
+import { joinEngines, msToNextChange } from "./engines.ts";
 import type { ContainerFacts } from "./facts.ts";
 
 const graceMs = 60_000;
@@ -152,6 +153,36 @@ describe("several engines", () => {
       "web|it cannot be inspected",
       "web|on the engine two: it cannot be inspected",
     ]);
+  });
+});
+
+describe("an engine whose own address is not known", () => {
+  const lost = (view: EngineView): KnownEngine => ({
+    ...{ ...engineOf("two", view), site: undefined },
+    siteFault: "no such host",
+  });
+  const why = "is at no address that is known yet, so its containers are not declared: no such host";
+
+  test("alone is waited for as one that was not read, and past the grace has none, and why", () => {
+    const at = (now: number) => said(now, lost(readView(now, [web])));
+    expect(at(59_999)).toBeUndefined();
+    expect(at(60_000)).toEqual({ containers: [], problems: [`|the container engine ${why}`] });
+  });
+
+  test("holds the others up for 5 s, and they keep the names they have beside it", () => {
+    const one = engineOf("one", readView(0, [web]));
+    expect(said(4_999, one, lost(readView(0, [fixed])))).toBeUndefined();
+    expect(said(5_000, one, lost(readView(0, [fixed])))).toEqual({
+      containers: ["one/web"],
+      problems: [`|the container engine two ${why}`],
+    });
+  });
+
+  test("is asked about again at the end of the patience and of the grace", () => {
+    const at = (now: number) => msToNextChange([lost(readView(now, []))], now, graceMs, 0);
+    expect(at(1_000)).toBe(4_000);
+    expect(at(5_000)).toBe(55_000);
+    expect(at(60_000)).toBe(60_000);
   });
 });
 

@@ -1,28 +1,14 @@
 import type { Problem } from "../../shared/binding.ts";
 import type { PlacedContainer } from "../declare/input.ts";
 import { problemOf } from "../problem.ts";
-import type { SiteAddresses } from "../site.ts";
-import { type EngineView, engineProblem, outlivesEngine } from "./engine-view.ts";
+import { deadlinesOf, type KnownEngine, type Moment, standingOf } from "./engine-standing.ts";
+import { engineProblem } from "./engine-view.ts";
 import type { ContainerFacts } from "./facts.ts";
-
-/** One of the host's engines, as it is known at some moment. */
-export interface KnownEngine {
-  /** How people tell it from the host's others. */
-  label: string;
-  view: EngineView;
-  /** Where its published ports are open. */
-  site: SiteAddresses;
-  /** Whether this machine can connect to its containers' own addresses. */
-  isNear: boolean;
-}
 
 export interface JoinedEngines {
   containers: PlacedContainer[];
   problems: Problem[];
 }
-
-/** How long an engine that may be about to answer holds up what the others say. */
-const patienceMs = 5_000;
 
 /**
  * What all engines together say at `now`; undefined while nothing may be said. An engine alone is what the table of EngineView says.
@@ -30,10 +16,11 @@ const patienceMs = 5_000;
  *
  *   not read yet, or not since it is back  | for 5 s, while somebody is there: nothing at all is said; then, or when
  *                                          |   nobody is there: the others speak without it, and a problem says so
+ *   read, and nobody knows its address     | as one that was not read yet
  *   none of them can say anything          | nothing is said
  *   a container that two of them report    | counts as the first one's
  *
- * No engines at all say that there are no containers.
+ * `engines` are all that the operator named: one left out would count as one without containers. No engines at all say that there are none.
  */
 export function joinEngines(
   engines: readonly KnownEngine[],
@@ -48,19 +35,16 @@ export function joinEngines(
   const joined: JoinedEngines = { containers: [], problems: [] };
   const firstBy = new Map<string, number>();
   parts.forEach((part, index) => {
-    const engine = engines[index];
-    if (part === "waits" || engine === undefined) return;
-    const { site, isNear } = engine;
-    const label = several ? engine.label : "";
-    const twice = part.containers.filter(({ id }) => firstBy.has(id));
-    for (const container of part.containers) {
-      if (firstBy.has(container.id)) continue;
-      firstBy.set(container.id, index);
-      const placed = { container, engine: label, site, isNear };
-      joined.containers.push(part.fixedOnly ? { ...placed, fixedOnly: true } : placed);
+    const label = engines[index]?.label ?? "";
+    if (part === "waits") return;
+    const twice = part.containers.filter(({ container }) => firstBy.has(container.id));
+    for (const placed of part.containers) {
+      if (firstBy.has(placed.container.id)) continue;
+      firstBy.set(placed.container.id, index);
+      joined.containers.push(placed);
     }
     joined.problems.push(...part.problems.map((problem) => (index === 0 ? problem : named(problem, label))));
-    const earlier = engines[firstBy.get(twice[0]?.id ?? "") ?? -1];
+    const earlier = engines[firstBy.get(twice[0]?.container.id ?? "") ?? -1];
     if (earlier !== undefined) joined.problems.push(twiceProblem(earlier.label, label, twice));
   });
   return joined;
@@ -73,52 +57,40 @@ export function msToNextChange(
   graceMs: number,
   startedAt: number,
 ): number {
-  const deadlines = engines.flatMap(({ view }) => [
-    view.readAt + graceMs,
-    (view.read === undefined ? startedAt : (view.unreadSince ?? -Infinity)) + patienceMs,
-  ]);
+  const deadlines = engines.flatMap((engine) => deadlinesOf(engine, graceMs, startedAt));
   return Math.min(...deadlines.filter((at) => at > now)) - now;
-}
-
-interface Moment {
-  several: boolean;
-  now: number;
-  graceMs: number;
-  startedAt: number;
 }
 
 /** `isSaid`: the engine was read, or is out of grace; otherwise the part only says that it is missing. */
 interface Part {
   isSaid: boolean;
-  containers: readonly ContainerFacts[];
+  containers: readonly PlacedContainer[];
   problems: readonly Problem[];
-  fixedOnly: boolean;
 }
 
-function partOf({ label, view }: KnownEngine, moment: Moment): Part | "waits" {
-  const { several, now, graceMs, startedAt } = moment;
-  const missing = (isSaid: boolean, what: string): Part => {
-    const problem = engineProblem(view, `${what}, so its containers are not declared`, several ? label : "");
-    return { isSaid, containers: [], problems: [problem], fixedOnly: false };
-  };
-  if (now - view.readAt >= graceMs) return missing(true, `was not read for ${graceMs / 1000} s`);
-  if (view.read === undefined || view.unreadSince !== undefined) {
-    const since = view.read === undefined ? startedAt : (view.unreadSince ?? startedAt);
-    if (!several || (!view.absent && now < since + patienceMs)) return "waits";
-    return missing(false, view.read === undefined ? "was not read yet" : "was not read since it came back");
+function partOf(engine: KnownEngine, moment: Moment): Part | "waits" {
+  const { view, isNear } = engine;
+  const label = moment.several ? engine.label : "";
+  const standing = standingOf(engine, moment);
+  if (standing.is === "waits") return "waits";
+  if (standing.is !== "said") {
+    const problem = engineProblem(
+      `${standing.what}, so its containers are not declared`,
+      label,
+      standing.fault,
+    );
+    return { isSaid: standing.is === "lapsed", containers: [], problems: [problem] };
   }
-  const { containers, problems } = view.read;
-  const fixedOnly = view.gone && !outlivesEngine(view);
-  if (!fixedOnly || !containers.some(hasEphemeralPort))
-    return { isSaid: true, containers, problems, fixedOnly };
-  const ended = engineProblem(
-    view,
-    "has ended, so ports that it chose itself are not declared",
-    several ? label : "",
-  );
-  return { isSaid: true, containers, problems: [...problems, ended], fixedOnly };
+  const { site, fixedOnly } = standing;
+  const { containers: found = [], problems = [] } = view.read ?? {};
+  const containers = found.map((container): PlacedContainer => {
+    const placed = { container, engine: label, site, isNear };
+    return fixedOnly ? { ...placed, fixedOnly } : placed;
+  });
+  if (!fixedOnly || !found.some(hasEphemeralPort)) return { isSaid: true, containers, problems };
+  const what = "has ended, so ports that it chose itself are not declared";
+  return { isSaid: true, containers, problems: [...problems, engineProblem(what, label, view.fault)] };
 }
-
 function hasEphemeralPort({ ports }: ContainerFacts): boolean {
   return ports.some(({ fixed }) => !fixed);
 }
@@ -129,12 +101,9 @@ function named(problem: Problem, label: string): Problem {
   return problemOf(problem.container, problem.code, `on the engine ${label}: ${problem.message}`);
 }
 
-function twiceProblem(first: string, second: string, containers: readonly ContainerFacts[]): Problem {
-  const [one] = containers;
-  const which =
-    containers.length === 1
-      ? `the container ${one?.name}`
-      : `${containers.length} containers (${one?.name} is one)`;
+function twiceProblem(first: string, second: string, twice: readonly PlacedContainer[]): Problem {
+  const name = twice[0]?.container.name;
+  const which = twice.length === 1 ? `the container ${name}` : `${twice.length} containers (${name} is one)`;
   const message = `the engines ${first} and ${second} both report ${which}, counted as ${first}'s; if they are one engine, name it once with --engine`;
   return problemOf("", "engine-twice", message);
 }

@@ -100,9 +100,16 @@ export function timeIn(line: string): string | undefined {
 /** Milliseconds since 1970; from a time in whole seconds their beginning, so that no event seems younger than it is. */
 function timeOf(event: unknown): number | undefined {
   const nanoseconds = objectAt(event, "timeNano");
-  if (typeof nanoseconds === "number" && nanoseconds > 0) return nanoseconds / 1e6;
+  if (typeof nanoseconds === "number" && isMoment(nanoseconds / 1e6)) return nanoseconds / 1e6;
   const seconds = objectAt(event, "time");
-  return typeof seconds === "number" && seconds > 0 ? seconds * 1000 : undefined;
+  return typeof seconds === "number" && isMoment(seconds * 1000) ? seconds * 1000 : undefined;
+}
+
+/** The last moment a date can be (ECMA-262 §21.4.1.1): no container's next run could start after a later stop. */
+const lastMs = 8.64e15;
+
+function isMoment(atMs: number): boolean {
+  return atMs > 0 && atMs <= lastMs;
 }
 
 function parseEvent(line: string): unknown {

@@ -26,6 +26,10 @@ export interface ContainerFacts {
   unread: string | undefined;
   /** It serves: running, neither paused nor between two restarts. */
   running: boolean;
+  /** Its processes stand still, and keep their connections. */
+  paused?: true;
+  /** It ended, and its engine is about to start it again. */
+  restarting?: true;
   startedAt: string;
   /** What a polite stop sends, by its name: SIGTERM, whatever the engine calls it. */
   stopSignal: string;
@@ -137,6 +141,8 @@ export function factsFromInspect(
     env: env.texts,
     unread: unread.length === 0 ? undefined : unread.join("; "),
     running,
+    ...(State.Running && State.Paused === true ? { paused: true as const } : {}),
+    ...(State.Restarting === true ? { restarting: true as const } : {}),
     startedAt: State.StartedAt ?? "",
     stopSignal: signalName(Config.StopSignal) ?? "SIGTERM",
     health: healthFrom(State.Health?.Status),

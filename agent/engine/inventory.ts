@@ -66,12 +66,12 @@ export class Inventory {
   }
 
   /**
-   * What runs, and what else the last list has (paused, between two restarts). The same container's facts are the same object until they
+   * What runs or is paused, and what else the last list has (between two restarts). The same container's facts are the same object until they
    * change.
    */
   get containers(): ContainerFacts[] {
     const shown = [...this.#known.values()].filter(
-      (known) => known.facts?.running || known.fingerprint !== undefined,
+      ({ facts, fingerprint }) => facts?.running || facts?.paused || fingerprint !== undefined,
     );
     return shown.flatMap(({ facts }) => facts ?? []);
   }

@@ -146,6 +146,19 @@ it("runs at most 1,000 checks; one more counts as healthy and is a problem, unti
   expect(book.faultOf("c1000")).toBeUndefined();
 });
 
+it("takes one too many for healthy only where an engine vouches for what it would ask", async () => {
+  const services = Array.from({ length: 1_001 }, (_, index) => ({
+    ...check(`s${index}`),
+    isOnlyWitness: true as const,
+  }));
+  book.want(services);
+  expect(book.states().get("s1000")).toBe("starting");
+  expect(book.problems).toEqual([
+    expect.objectContaining({ container: "s1000", message: expect.stringContaining("is not declared") }),
+  ]);
+  expect(book.faultOf("s1000")).toContain("is not declared");
+});
+
 it("gives every container its first check before any container a second one", async () => {
   const many = Array.from({ length: 1_200 }, (_, index) => ({
     ...check(`a${index}`),

@@ -33,7 +33,9 @@ const mostChecks = 1_000;
 const mostProbes = 64;
 /** So that a container which takes connects and says nothing does not hold up the others' checks. */
 const mostProbesPerContainer = 2;
-const tooMany = `one agent runs at most ${mostChecks} checks, so some of it are not made, and what they would ask counts as healthy`;
+const tooMany = `one agent runs at most ${mostChecks} checks, so some of it are not made`;
+const countsAsHealthy = `${tooMany}, and what they would ask counts as healthy`;
+const staysHidden = `${tooMany}, and it is not declared where nobody has seen it serve; ask for fewer checks on this host`;
 const neverAnswered =
   "its check has had no good answer since it started, so it stays hidden; berth explain says what the check gets";
 
@@ -79,7 +81,7 @@ export class CheckBook {
 
   /** What people have to mend, in words that do not change from probe to probe. */
   get problems(): Problem[] {
-    const refused = new Set([...this.#refused.values()].map(({ container }) => container));
+    const refused = new Map([...this.#refused.values()].map((check) => [check.container, refusalOf(check)]));
     const running = [...this.#running.values()];
     const hidden = new Set(
       running.filter(({ history }) => isOverdue(history)).map(({ check }) => check.container),
@@ -87,22 +89,27 @@ export class CheckBook {
     // One port, or address, that serves is shown.
     for (const { check, history } of running) if (history.state === "healthy") hidden.delete(check.container);
     return [
-      ...[...refused].map((container) => problemOf(container, "too-many", tooMany)),
+      ...[...refused].map(([container, message]) => problemOf(container, "too-many", message)),
       ...[...hidden].map((container) => problemOf(container, "check-fails", neverAnswered)),
     ];
   }
 
-  /** Of every wanted check, by key. One too many counts as healthy: nobody knows, and hiding it would help nobody. */
+  /**
+   * Of every wanted check, by key. One too many counts as healthy: its engine says that the container runs, and hiding it would help nobody.
+   * Where the check alone could tell, it counts as `starting`.
+   */
   states(): ReadonlyMap<string, CheckState> {
     const states = new Map<string, CheckState>();
-    for (const key of this.#refused.keys()) states.set(key, "healthy");
+    for (const [key, { isOnlyWitness }] of this.#refused)
+      states.set(key, isOnlyWitness ? "starting" : "healthy");
     for (const [key, { history }] of this.#running) states.set(key, history.state);
     return states;
   }
 
   /** What the check's latest probe found wrong; undefined when nothing, or before the first one. */
   faultOf(key: string): string | undefined {
-    return this.#refused.has(key) ? tooMany : this.#running.get(key)?.fault;
+    const refused = this.#refused.get(key);
+    return refused === undefined ? this.#running.get(key)?.fault : refusalOf(refused);
   }
 
   /** Ends all checks and every probe under way, for good. */
@@ -172,6 +179,10 @@ export class CheckBook {
     const isNews = before === unchecked || isOverdue(history) !== isOverdue(before);
     if (isNews || history.state !== before.state) this.#options.onChange();
   }
+}
+
+function refusalOf({ isOnlyWitness }: WantedCheck): string {
+  return isOnlyWitness ? staysHidden : countsAsHealthy;
 }
 
 /** Each container's first check before any container's second: none uses up what all of them may have. */

@@ -1,8 +1,8 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-
 import type { Address } from "../../shared/address.ts";
+import { freePort } from "../../shared/testing/free-port.ts";
 import type { WantedCheck } from "../declare/input.ts";
 import { probe } from "./probe.ts";
 
@@ -151,12 +151,4 @@ async function listen(server: Server | HttpServer, host = "127.0.0.1"): Promise<
   });
   await new Promise<void>((ready) => server.listen(0, host, ready));
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 }

@@ -22,6 +22,8 @@ export interface RelayOptions {
 export interface OpenRelay {
   /** Clients that come from now on are led there. Connections to another target than that end with a reset; the listeners stay. */
   retarget(target: WantedRelay["target"]): void;
+  /** Takes nobody new, and goes on with what has begun; resolves when the last of that has ended, or was ended by `close`. */
+  finish(): Promise<void>;
   /** Ends the listeners and every connection; resolves when the port is free. */
   close(): Promise<void>;
 }
@@ -32,10 +34,13 @@ export interface RelayCounters {
   bytesOut: number;
   connectionsOpen: number;
   connectionsTotal: number;
-  /** Their client was reset: the container did not accept, or there were as many as the relay, or all of them, may have. */
+  /** Their client was reset, because the container did not accept. */
   connectionsFailed: number;
+  /** Their client was reset, because there were as many as the relay, the client, or all relays may have. */
+  connectionsRefused: number;
   datagramsIn: number;
   datagramsOut: number;
+  /** Of a client for whom there was no room, or faster than its socket could be made. */
   datagramsDropped: number;
 }
 
@@ -45,6 +50,7 @@ export const noTraffic: RelayCounters = {
   connectionsOpen: 0,
   connectionsTotal: 0,
   connectionsFailed: 0,
+  connectionsRefused: 0,
   datagramsIn: 0,
   datagramsOut: 0,
   datagramsDropped: 0,

@@ -283,5 +283,5 @@ function portIn(book: RelayBook, key: string): number {
 
 function relayTo(key: string, port: number): WantedRelay {
   const target = { address: loopback, port };
-  return { key, container: key, protocol: "tcp", listen: [loopback], target };
+  return { key, container: key, run: `${key}@1`, protocol: "tcp", listen: [loopback], target };
 }

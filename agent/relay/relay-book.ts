@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { RelayState, WantedRelay } from "../declare/input.ts";
 import { Outage } from "../outage.ts";
 import { descriptorsForRelays } from "./descriptor-limit.ts";
+import { FinishingRelays } from "./finishing-relays.ts";
 import { noTraffic, type OpenRelay, type RelayCounters, type RelayPortStore } from "./open-relay.ts";
 import { RelayBudget } from "./relay-budget.ts";
 import { type PortRange, RelayPorts } from "./relay-ports.ts";
@@ -41,6 +42,7 @@ const retryMs = 10_000;
 export class RelayBook {
   readonly #options: RelayBookOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #finishing = new FinishingRelays();
   readonly #unsaved: Outage;
   readonly #budget: RelayBudget;
   #ports: RelayPorts | undefined;
@@ -56,8 +58,11 @@ export class RelayBook {
     this.#unsaved = new Outage(options.log, () => "the relays' ports are stored again");
   }
 
-  /** The whole set of relays from now on. One whose target alone has changed keeps its listeners; one that is not in it closes at once. */
-  want(relays: readonly WantedRelay[]): void {
+  /**
+   * The whole set of relays from now on. One whose target alone has changed keeps its listeners; one that is not in it takes no new clients
+   * and keeps those it has until its container's run is not among `runs`, those that have not ended.
+   */
+  want(relays: readonly WantedRelay[], runs: ReadonlySet<string> = new Set()): void {
     if (this.#isClosed) return;
     const wanted = new Map(relays.map((relay) => [relay.key, relay]));
     for (const [key, entry] of this.#entries) {
@@ -65,9 +70,10 @@ export class RelayBook {
       if (next !== undefined && isSameListener(entry.wanted, next)) {
         entry.wanted = next;
         entry.relay?.retarget(next.target);
-        if (entry.relay !== undefined) this.#stamp(entry, false);
-      } else void this.#drop(key, entry);
+        if (entry.relay !== undefined) this.#stamp(next, false);
+      } else this.#drop(key, entry, runs);
     }
+    this.#finishing.keepOnly(runs);
     for (const [key, relay] of wanted) if (!this.#entries.has(key)) this.#entries.set(key, newEntry(relay));
     this.#openMissing();
   }
@@ -79,6 +85,11 @@ export class RelayBook {
     return states;
   }
 
+  /** Whether every wanted relay is open, or could not be opened. */
+  get areSettled(): boolean {
+    return [...this.#entries.values()].every(({ state }) => state !== undefined);
+  }
+
   /** What each wanted relay has carried since it was opened, by key. */
   counters(): ReadonlyMap<string, RelayCounters> {
     return new Map([...this.#entries].map(([key, { counters }]) => [key, { ...counters }]));
@@ -88,20 +99,23 @@ export class RelayBook {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelRetry();
-    await Promise.all([...this.#entries].map(([key, entry]) => this.#drop(key, entry)));
+    for (const [key, entry] of this.#entries) this.#drop(key, entry, new Set());
+    await this.#finishing.close();
     await this.#opening;
     await this.#saving;
   }
 
-  #drop(key: string, entry: Entry): Promise<void> {
+  #drop(key: string, { wanted, relay, counters }: Entry, runs: ReadonlySet<string>): void {
     this.#entries.delete(key);
-    if (entry.relay === undefined) return Promise.resolve();
-    this.#stamp(entry, true);
-    this.#options.log.info(`relay of ${entry.wanted.container} closed`);
-    return entry.relay.close();
+    if (relay === undefined) return;
+    this.#stamp(wanted, true);
+    const open = runs.has(wanted.run) ? counters.connectionsOpen : 0;
+    const rest = open === 0 ? "" : ` to new connections; ${open} go on`;
+    this.#options.log.info(`relay of ${wanted.container} closed${rest}`);
+    this.#finishing.add(wanted, relay);
   }
 
-  #stamp({ wanted }: Entry, isLast: boolean): void {
+  #stamp(wanted: WantedRelay, isLast: boolean): void {
     if (this.#ports?.stamp(wanted, this.#options.wallNow(), isLast)) this.#save();
   }
 
@@ -126,6 +140,7 @@ export class RelayBook {
 
   async #open(entry: Entry, ports: RelayPorts): Promise<void> {
     const { key } = entry.wanted;
+    await this.#finishing.makeWayFor(entry.wanted);
     const outcome = await this.#openAtSomePort(entry, ports);
     if (this.#entries.get(key) !== entry) return outcome.relay?.close();
     entry.state = outcome.state;
@@ -220,7 +235,7 @@ function hasCode(fault: unknown, code: string): boolean {
 
 function faultInWords(fault: unknown): string {
   if (hasCode(fault, "EADDRNOTAVAIL"))
-    return "a relay listens where the host is advertised, and that is not an address of this machine; advertise one that is, or publish the port";
+    return "a relay listens where connections to the advertised addresses arrive, and one of these is not an address of this machine; advertise those that others reach it at, or publish the port";
   if (hasCode(fault, "EACCES"))
     return "the agent may not listen at the ports of --relay-ports; give a range above 1023";
   return `the relay cannot listen: ${describeFault(fault)}`;

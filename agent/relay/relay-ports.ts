@@ -16,6 +16,9 @@ export interface PortRange {
   last: number;
 }
 
+/** Of an agent that opens no relay. */
+export const noPorts: PortRange = { first: 1, last: 0 };
+
 /** For this long a client may still have the port in some cache, and would reach another service at it. */
 const restMs = 24 * 3_600_000;
 /** How far behind `usedAt` may be: it is not worth a write at every pass. */

@@ -3,7 +3,8 @@ import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 
-import { freePort, RelayStand } from "../testing/relay-stand.ts";
+import { freePort } from "../../shared/testing/free-port.ts";
+import { RelayStand } from "../testing/relay-stand.ts";
 import type { OpenRelay } from "./open-relay.ts";
 import { openTcpRelay } from "./tcp-relay.ts";
 

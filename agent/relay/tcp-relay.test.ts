@@ -1,9 +1,9 @@
 import { connect, type Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, it } from "vitest";
-
+import { freePort } from "../../shared/testing/free-port.ts";
 import { settle } from "../testing/fake-clock.ts";
-import { freePort, loopback, otherLoopback, RelayStand, textOf, whenEvent } from "../testing/relay-stand.ts";
+import { loopback, otherLoopback, RelayStand, textOf, whenEvent } from "../testing/relay-stand.ts";
 import type { OpenRelay } from "./open-relay.ts";
 import { RelayBudget } from "./relay-budget.ts";
 import { openTcpRelay } from "./tcp-relay.ts";
@@ -136,12 +136,19 @@ it("resets the 513th connection at once, and takes another when one has ended", 
   await expect.poll(() => stand.counters.connectionsOpen).toBe(512);
   const fault = (await whenEvent(stand.connect(port), "error")) as NodeJS.ErrnoException;
   expect(fault.code).toBe("ECONNRESET");
-  expect(stand.counters.connectionsFailed).toBe(1);
+  expect(await whenEvent(stand.connect(port), "error")).toMatchObject({ code: "ECONNRESET" });
+  expect(stand.counters).toMatchObject({ connectionsRefused: 2, connectionsFailed: 0 });
+  expect(stand.log.matching(/^warn /)).toEqual([
+    `warn the relay at 127.0.0.1:${port} has the 512 clients that one may have; further ones are refused until some end`,
+  ]);
   clients[0]?.resume().end();
   await expect.poll(() => stand.counters.connectionsOpen).toBe(511);
   const late = stand.connect(port);
   late.end();
   expect(await textOf(late)).toBe("");
+  expect(stand.log.matching(/has room/)).toEqual([]);
+  for (const client of clients.slice(1, 129)) client.resume().end();
+  await expect.poll(() => stand.log.matching(/^info .* has room for clients again/)).toHaveLength(1);
 }, 30_000);
 
 it("resets a connection that carried nothing for two hours, and no other", async () => {
@@ -176,7 +183,7 @@ it("resets what the budget has no room for, and gives back what a connection too
   client.write("one");
   await whenEvent(client, "data");
   expect(await whenEvent(stand.connect(port), "error")).toMatchObject({ code: "ECONNRESET" });
-  expect(stand.counters).toMatchObject({ connectionsFailed: 1, connectionsTotal: 1 });
+  expect(stand.counters).toMatchObject({ connectionsRefused: 1, connectionsTotal: 1 });
   client.end();
   await expect.poll(() => stand.counters.connectionsOpen).toBe(0);
   relay.retarget({ address: loopback, port: await freePort() });

@@ -2,6 +2,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatEndpoint } from "../../shared/address.ts";
 import { breakOff } from "../../shared/break-off.ts";
+import { Crowd } from "./crowd.ts";
 import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay. */
@@ -43,11 +44,14 @@ class TcpRelay implements OpenRelay {
   readonly #options: RelayOptions;
   readonly #servers: Server[] = [];
   readonly #connections = new Set<Connection>();
+  readonly #crowd: Crowd;
   #target: RelayOptions["target"];
+  #finished: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#crowd = new Crowd(mostConnections, options);
     this.#target = options.target;
   }
 
@@ -67,20 +71,26 @@ class TcpRelay implements OpenRelay {
     this.#cutAll();
   }
 
+  finish(): Promise<void> {
+    const ended = (server: Server) => new Promise((resolve) => server.close(resolve));
+    this.#finished ??= Promise.all(this.#servers.map(ended)).then(() => undefined);
+    return this.#finished;
+  }
+
   async close(): Promise<void> {
-    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    const finished = this.finish();
     this.#cutAll();
-    await Promise.all(closed);
+    await finished;
   }
 
   #accept(client: Socket): void {
     const { budget, counters } = this.#options;
     // What a fault means is said by the close that follows it.
     client.on("error", () => {});
-    const isFull = this.#connections.size >= mostConnections;
+    const isFull = this.#crowd.isFull(this.#connections.size);
     const giveBack = isFull ? undefined : budget.take(client.remoteAddress ?? "nobody", descriptorsEach);
     if (giveBack === undefined) {
-      counters.connectionsFailed += 1;
+      counters.connectionsRefused += 1;
       breakOff(client);
       return;
     }
@@ -95,6 +105,7 @@ class TcpRelay implements OpenRelay {
       open -= 1;
       if (open > 0 || !this.#connections.delete(connection)) return;
       counters.connectionsOpen -= 1;
+      this.#crowd.left(this.#connections.size);
       giveBack();
     };
     client.once("close", closed(client, connection.upstream));

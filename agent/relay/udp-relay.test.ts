@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
+import { freePort } from "../../shared/testing/free-port.ts";
 import { settle } from "../testing/fake-clock.ts";
 import { loopback, otherLoopback, RelayStand } from "../testing/relay-stand.ts";
 import type { OpenRelay } from "./open-relay.ts";
@@ -15,9 +16,7 @@ beforeEach(async () => {
   stand = new RelayStand();
   sockets = [];
   relays = [];
-  const probe = await bound();
-  port = probe.address().port;
-  await closeOf(sockets.pop());
+  port = await freePort();
 });
 
 afterEach(async () => {
@@ -99,12 +98,11 @@ it("takes at most 512 clients; one that was quiet makes room, one that is served
   expect(seen.size).toBe(513);
   quiet.send("hello", port, loopback);
   await expect.poll(() => stand.counters.datagramsDropped).toBe(2);
+  expect(stand.log.matching(/^warn the relay at .* has the 512 clients/)).toHaveLength(1);
 }, 30_000);
 
 it("serves again after the container refused a datagram", async () => {
-  const server = await bound();
-  const serverPort = server.address().port;
-  await closeOf(sockets.pop());
+  const serverPort = await freePort();
   await relayTo(serverPort);
   const client = await bound();
   client.send("lost", port, loopback);

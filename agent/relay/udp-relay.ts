@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
 import { type Address, familyOf, noPort } from "../../shared/address.ts";
+import { Crowd } from "./crowd.ts";
 import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay: each client has a socket of its own, by which the answers find back to it. */
@@ -34,11 +35,15 @@ class UdpRelay implements OpenRelay {
   readonly #listeners: Socket[] = [];
   /** The one that was quiet for longest comes first. */
   readonly #clients = new Map<string, UdpClient>();
+  readonly #crowd: Crowd;
+  readonly #finished = Promise.withResolvers<void>();
   #target: RelayOptions["target"];
+  #isFinishing = false;
   #cancelSweep: (() => void) | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#crowd = new Crowd(mostClients, options);
     this.#target = options.target;
   }
 
@@ -59,10 +64,19 @@ class UdpRelay implements OpenRelay {
     this.#endAll();
   }
 
+  /** The listeners stay as long as they have clients: an answer comes from where the question went. */
+  finish(): Promise<void> {
+    this.#isFinishing = true;
+    this.#finishIfEmpty();
+    return this.#finished.promise;
+  }
+
   async close(): Promise<void> {
+    this.#isFinishing = true;
     const listeners = this.#listeners.splice(0);
     const closed = listeners.map((listener) => new Promise<void>((resolve) => listener.close(resolve)));
     this.#endAll();
+    this.#finishIfEmpty();
     await Promise.all(closed);
   }
 
@@ -86,7 +100,9 @@ class UdpRelay implements OpenRelay {
       this.#touch(known);
       return known;
     }
-    if (this.#clients.size >= mostClients && !this.#makeRoom()) return undefined;
+    if (this.#isFinishing) return undefined;
+    if (this.#clients.size >= mostClients && !this.#makeRoom() && this.#crowd.isFull(this.#clients.size))
+      return undefined;
     return this.#begin(key, listener, from);
   }
 
@@ -99,11 +115,13 @@ class UdpRelay implements OpenRelay {
     upstream.on("error", () => client.waiting !== undefined && this.#end(client));
     upstream.on("message", (datagram) => this.#passOut(listener, from, client, datagram));
     // A connected socket takes no datagrams from anybody but the container.
-    upstream.connect(this.#target.port, this.#target.address, () => {
+    upstream.once("connect", () => {
       const { waiting = [] } = client;
       client.waiting = undefined;
       for (const datagram of waiting) upstream.send(datagram, noteNothing);
     });
+    // Without a callback, which would be given the fault in the place of "error".
+    upstream.connect(this.#target.port, this.#target.address);
     this.#touch(client);
     this.#cancelSweep ??= this.#sweepAfter(idleMs);
     return client;
@@ -151,6 +169,12 @@ class UdpRelay implements OpenRelay {
     else return;
     client.giveBack();
     client.upstream.close();
+    this.#crowd.left(this.#clients.size);
+    this.#finishIfEmpty();
+  }
+
+  #finishIfEmpty(): void {
+    if (this.#isFinishing && this.#clients.size === 0) this.#finished.resolve();
   }
 
   #endAll(): void {

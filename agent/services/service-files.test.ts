@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -113,6 +113,43 @@ describe("reading", () => {
       expect(problems).toEqual([]);
     },
   );
+});
+
+describe("a directory that does not answer", () => {
+  it("is a problem within ten seconds, and is asked once; what it said last stands until it answers", async () => {
+    await mkdir(directory);
+    await put("a.toml", service("a"));
+    let hold: Promise<void> | undefined;
+    let lists = 0;
+    const list = async (path: string): Promise<string[]> => {
+      lists += 1;
+      await hold;
+      return readdir(path);
+    };
+    files = new ServiceFiles({ directory, zone, clock, list });
+    await files.read();
+    const answer = Promise.withResolvers<void>();
+    hold = answer.promise;
+    lists = 0;
+    let [changes, looks] = [0, 0];
+    files.watch(
+      () => (changes += 1),
+      () => (looks += 1),
+    );
+    await expect.poll(() => lists).toBe(1);
+    for (let turn = 0; turn < 3; turn++) {
+      const reading = files.read();
+      await clock.advance(10_000);
+      const { services, problems } = await reading;
+      expect(services.map(({ id }) => id)).toEqual(["a.toml#1"]);
+      expect(problems).toMatchObject([{ message: expect.stringMatching(/has not answered for 10 s/) }]);
+    }
+    expect([lists, changes, looks]).toEqual([1, 0, 3]);
+    hold = undefined;
+    answer.resolve();
+    await expect.poll(() => changes).toBe(1);
+    expect((await files.read()).problems).toEqual([]);
+  });
 });
 
 describe("watching", () => {

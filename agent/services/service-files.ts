@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Problem } from "../../shared/binding.ts";
 import { BerthError, describeFault } from "../../shared/errors.ts";
 import type { Name } from "../../shared/name.ts";
-import type { Clock } from "../clock.ts";
+import { type Clock, inTime } from "../clock.ts";
 import type { DeclaredService } from "../declare/input.ts";
 import { isMissing } from "../private-file.ts";
 import { problemOf } from "../problem.ts";
@@ -16,11 +16,15 @@ export interface ServiceFilesOptions {
   directory: string;
   zone: Name;
   clock: Clock;
+  /** How the directory is listed; as the system does unless told. */
+  list?: (directory: string) => Promise<string[]>;
 }
 
 const mostFiles = 500;
 const mostServices = 500;
 const mostBytes = 256 * 1024;
+/** A file system of another machine that is away never answers; what else the host declares must not wait for it. */
+const readLimitMs = 10_000;
 /** What the kernel does not tell, such as a directory that is made only now, or a change on a network file system. */
 const pollMs = 10_000;
 /** An editor writes a file in several steps. */
@@ -35,6 +39,10 @@ export class ServiceFiles {
   #seen: string | undefined;
   #watcher: { inode: bigint; watcher: FSWatcher } | undefined;
   #onChange: (() => void) | undefined;
+  /** Ends with the last piece of work on the directory that was asked for. */
+  #last: Promise<unknown> = Promise.resolve();
+  #looks = 0;
+  #isHung = false;
   #cancelLook = (): void => {};
   #cancelPoll = (): void => {};
 
@@ -43,16 +51,39 @@ export class ServiceFiles {
   }
 
   /**
-   * All services, sorted by file, and what is wrong. Never rejects: a directory that is missing declares nothing; what is there but cannot
-   * be read, or is half written, is a problem, and its services stay as they were read last.
+   * All services, sorted by file, and what is wrong, within ten seconds. Never rejects: a directory that is missing declares nothing; what
+   * is there but does not answer, cannot be read, or is half written, is a problem, and its services stay as they were read last.
    */
   async read(): Promise<ServiceReading> {
-    const { directory } = this.#options;
+    if (!this.#isHung) {
+      const reading = this.#inTurn(() => this.#readAll());
+      const read = await inTime(this.#options.clock, readLimitMs, reading);
+      if (read !== "late") return read;
+      this.#isHung = true;
+      void reading.then(() => {
+        this.#isHung = false;
+        this.#onChange?.();
+      });
+    }
+    const message = `the directory of declared services has not answered for ${readLimitMs / 1000} s, so what was read last stands; is its file system there?`;
+    const problems = [problemOf(this.#options.directory, "bad-service-file", message)];
+    return { services: bounded([...this.#lastGood.values()].flat(), problems), problems };
+  }
+
+  /** One piece of work after the other: each that hangs holds one of the process's four threads for files and names of hosts. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #readAll(): Promise<ServiceReading> {
+    const { directory, list = readdir } = this.#options;
     const problems: Problem[] = [];
     this.#seen = await this.#fingerprint();
     let files: string[];
     try {
-      files = await filesIn(directory, problems);
+      files = filesAmong(await namesIn(directory, list), directory, problems);
     } catch (fault) {
       const message = `the directory of declared services cannot be read, so what was read last stands: ${describeFault(fault)}`;
       problems.push(problemOf(directory, "bad-service-file", message));
@@ -64,11 +95,14 @@ export class ServiceFiles {
     return { services: bounded([...read.values()].flat(), problems), problems };
   }
 
-  /** Calls `onChange` when the files may say something else than `read` told last: within a second mostly, else within ten. */
-  watch(onChange: () => void): void {
+  /**
+   * Calls `onChange` when the files may say something else than `read` told last: within a second mostly, else within ten. `onLook` is called
+   * every ten seconds, also while the directory does not answer.
+   */
+  watch(onChange: () => void, onLook: () => void = () => {}): void {
     this.#onChange = onChange;
     void this.#look();
-    this.#pollLater();
+    this.#pollLater(onLook);
   }
 
   /** Ends the watch. */
@@ -103,10 +137,11 @@ export class ServiceFiles {
     return kept;
   }
 
-  #pollLater(): void {
+  #pollLater(onLook: () => void): void {
     this.#cancelPoll = this.#options.clock.after(pollMs, () => {
       void this.#look();
-      this.#pollLater();
+      this.#pollLater(onLook);
+      onLook();
     });
   }
 
@@ -115,7 +150,15 @@ export class ServiceFiles {
     this.#cancelLook = this.#options.clock.after(settleMs, () => void this.#look());
   }
 
+  /** One that waits for its turn sees all that has happened until then. */
   async #look(): Promise<void> {
+    if (this.#looks > 1) return;
+    this.#looks += 1;
+    await this.#inTurn(() => this.#lookNow());
+    this.#looks -= 1;
+  }
+
+  async #lookNow(): Promise<void> {
     // Before the fingerprint is taken: what changes after it is told by an event.
     await this.#watchDirectory();
     const before = this.#seen;
@@ -150,24 +193,30 @@ export class ServiceFiles {
   }
 
   async #fingerprint(): Promise<string> {
-    const { directory } = this.#options;
-    const files = await filesIn(directory, []).catch((fault: unknown) => [describeFault(fault)]);
-    const looks = files.map(async (file) => {
-      const look = await stat(join(directory, file), { bigint: true }).catch(() => undefined);
-      return `${file} ${look?.ino} ${look?.size} ${look?.ctimeNs}`;
-    });
-    return (await Promise.all(looks)).join("\n");
+    const { directory, list = readdir } = this.#options;
+    const looks: string[] = [];
+    try {
+      for (const file of filesAmong(await namesIn(directory, list), directory, [])) {
+        const look = await stat(join(directory, file), { bigint: true }).catch(() => undefined);
+        looks.push(`${file} ${look?.ino} ${look?.size} ${look?.ctimeNs}`);
+      }
+    } catch (fault) {
+      return describeFault(fault);
+    }
+    return looks.join("\n");
   }
 }
 
-async function filesIn(directory: string, problems: Problem[]): Promise<string[]> {
-  let names: string[];
+async function namesIn(directory: string, list: (directory: string) => Promise<string[]>): Promise<string[]> {
   try {
-    names = await readdir(directory);
+    return await list(directory);
   } catch (fault) {
     if (isMissing(fault)) return [];
     throw fault;
   }
+}
+
+function filesAmong(names: readonly string[], directory: string, problems: Problem[]): string[] {
   const files = names.filter((name) => name.endsWith(".toml") && !name.startsWith(".")).toSorted();
   const good = files.filter((name) => /^[\w@+=,.-]{1,120}$/.test(name));
   for (const name of files.filter((file) => !good.includes(file))) {

@@ -21,6 +21,8 @@ const engineStatusSchema = z.object({
   /** Its last read succeeded. */
   up: z.boolean(),
   fault: z.string().optional(),
+  /** Why it could not be told at the last look where its ports are open; an address found before stands. */
+  addressFault: z.string().optional(),
   lastReadAgo: seconds.optional(),
   /** All that run, those that drain among them. */
   containers: count,
@@ -64,6 +66,10 @@ const relayStatusSchema = z.object({
   bytesOut: count,
   /** Open now. */
   connections: count,
+  /** Connections and datagrams for which there was no room. */
+  refused: count.optional(),
+  /** Connections that the container did not accept. */
+  failed: count.optional(),
 });
 
 const checkStatusSchema = z.object({
@@ -115,6 +121,7 @@ export function troublesOf(status: AgentStatus): string[] {
   return [
     ...addressTrouble(status),
     ...down.map(({ label, fault }) => `engine ${label} is down${fault === undefined ? "" : `: ${fault}`}`),
+    ...engines.flatMap(engineAddressTrouble),
     ...leaseTrouble(resolver),
   ];
 }
@@ -122,6 +129,12 @@ export function troublesOf(status: AgentStatus): string[] {
 function addressTrouble({ addresses, addressFault }: AgentStatus): string[] {
   if (addressFault !== undefined) return [`this host's addresses cannot be told: ${addressFault}`];
   return addresses.length === 0 ? ["nothing is declared at any address of this host yet"] : [];
+}
+
+function engineAddressTrouble({ label, addressFault }: EngineStatus): string[] {
+  return addressFault === undefined
+    ? []
+    : [`the addresses of the engine ${label} cannot be told: ${addressFault}`];
 }
 
 /** A resolver that fails while the lease still runs costs nobody a name yet. */

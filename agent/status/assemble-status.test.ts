@@ -87,6 +87,14 @@ describe("an engine", () => {
     expect(assembled({ engines: [engine(view)] }).engines[0]).toMatchObject({ containers: 2, draining: 1 });
   });
 
+  test("at no address that can be told says why, whether it is up or not", () => {
+    const lost = { ...engine(goodView), addressFault: "no such host" };
+    expect(assembled({ engines: [lost] }).engines[0]).toMatchObject({
+      up: true,
+      addressFault: "no such host",
+    });
+  });
+
   test("says why it is down, with the cause", () => {
     const view = afterFault(goodView, fault, false);
     expect(assembled({ engines: [engine(view)] }).engines[0]?.fault).toBe("no reply: ECONNREFUSED");
@@ -123,14 +131,16 @@ describe("the resolver", () => {
 });
 
 test("a relay has its port or its fault, and what it carried; one not opened yet is left out", () => {
-  const relay: WantedRelay = { key: "a", container: "db", protocol: "tcp", listen: [], target };
+  const relay: WantedRelay = { key: "a", container: "db", run: "db@1", protocol: "tcp", listen: [], target };
+  const carried = { bytesIn: 5, bytesOut: 6, connectionsOpen: 1, connectionsFailed: 4 };
+  const turnedAway = { connectionsRefused: 2, datagramsDropped: 1 };
   const relays = {
     wanted: [relay, { ...relay, key: "b" }, { ...relay, key: "c" }],
     states: new Map([
       ["a", { kind: "open", port: 20_000 } as const],
       ["b", { kind: "failed", fault: "in use" } as const],
     ]),
-    counters: new Map([["a", { ...noTraffic, bytesIn: 5, bytesOut: 6, connectionsOpen: 1 }]]),
+    counters: new Map([["a", { ...noTraffic, ...carried, ...turnedAway }]]),
   };
   expect(assembled({ relays }).relays).toEqual([
     expect.objectContaining({
@@ -140,6 +150,8 @@ test("a relay has its port or its fault, and what it carried; one not opened yet
       bytesIn: 5,
       bytesOut: 6,
       connections: 1,
+      refused: 3,
+      failed: 4,
     }),
     expect.objectContaining({ key: "b", state: "failed", fault: "in use", bytesIn: 0 }),
   ]);

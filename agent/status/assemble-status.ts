@@ -6,7 +6,7 @@ import type { CheckState, DeclaredService, RelayState, WantedCheck, WantedRelay 
 import type { EngineView } from "../engine/engine-view.ts";
 import type { EngineCounters } from "../engine/engine-watch.ts";
 import type { LeaseState } from "../lease/standing.ts";
-import type { RelayCounters } from "../relay/open-relay.ts";
+import { noTraffic, type RelayCounters } from "../relay/open-relay.ts";
 import type { AgentStatus, EngineStatus, ResolverStatus } from "./agent-status.ts";
 
 /** What the agent's parts know of themselves. Moments are the agent's clock's, in milliseconds. */
@@ -41,6 +41,8 @@ export interface StatusParts {
 export interface EnginePart {
   label: string;
   where: string;
+  /** Why nobody can tell where its ports are open. */
+  addressFault?: string | undefined;
   view: EngineView;
   counters: Pick<EngineCounters, "passes" | "events" | "lastReadAt">;
 }
@@ -67,7 +69,7 @@ export function assembleStatus(parts: StatusParts, now: number): AgentStatus {
 }
 
 /** Up is what was read and is there, however long ago that was: the age says so. */
-function engineStatus({ label, where, view, counters }: EnginePart, now: number): EngineStatus {
+function engineStatus({ label, where, addressFault, view, counters }: EnginePart, now: number): EngineStatus {
   const { read, about, fault, gone, absent, unreadSince } = view;
   const { passes, events, lastReadAt } = counters;
   return {
@@ -77,6 +79,7 @@ function engineStatus({ label, where, view, counters }: EnginePart, now: number)
     version: about?.version,
     up: read !== undefined && fault === undefined && !gone && !absent && unreadSince === undefined,
     fault: fault === undefined ? undefined : describeFault(fault),
+    addressFault,
     lastReadAgo: lastReadAt === undefined ? undefined : secondsBetween(lastReadAt, now),
     containers: (read?.containers.length ?? 0) + (read?.draining.length ?? 0),
     passes,
@@ -108,9 +111,12 @@ function relayStatuses({ wanted, states, counters }: StatusParts["relays"]): Age
     const state = states.get(key);
     // About to be opened.
     if (state === undefined) return [];
-    const { bytesIn = 0, bytesOut = 0, connectionsOpen = 0 } = counters.get(key) ?? {};
+    const counted = counters.get(key) ?? noTraffic;
+    const { bytesIn, bytesOut, connectionsOpen: connections } = counted;
     return {
-      ...{ key, container, protocol, bytesIn, bytesOut, connections: connectionsOpen, state: state.kind },
+      ...{ key, container, protocol, bytesIn, bytesOut, connections, state: state.kind },
+      refused: counted.connectionsRefused + counted.datagramsDropped,
+      failed: counted.connectionsFailed,
       port: state.kind === "open" ? state.port : undefined,
       fault: state.kind === "failed" ? state.fault : undefined,
     };

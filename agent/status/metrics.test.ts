@@ -6,7 +6,7 @@ import { parseMetrics } from "../testing/prometheus-text.ts";
 import type { AgentStatus } from "./agent-status.ts";
 import { metricsText } from "./metrics.ts";
 
-const traffic = { bytesIn: 512, bytesOut: 9, connections: 2 };
+const traffic = { bytesIn: 512, bytesOut: 9, connections: 2, refused: 7, failed: 1 };
 
 function sampled(status: AgentStatus, name: string, labels: Record<string, string> = {}): number | undefined {
   const samples = parseMetrics(metricsText(status)).filter((sample) => sample.name === `berth_agent_${name}`);
@@ -96,6 +96,8 @@ describe("metrics", () => {
     expect(sampled(status, "relay_bytes_total", { container: "web", direction: "out" })).toBe(9);
     expect(sampled(status, "relay_connections", { relay: "db" })).toBe(2);
     expect(sampled(status, "relay_open", { relay: "db" })).toBe(0);
+    expect(sampled(status, "relay_refused_total", { container: "web" })).toBe(7);
+    expect(sampled(status, "relay_failed_total", { container: "web" })).toBe(1);
   });
 
   test("keep one sample where two would have the same labels: a scraper drops the whole page for it", () => {

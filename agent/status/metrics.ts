@@ -44,6 +44,8 @@ function relayFamilies({ relays }: AgentStatus): Family[] {
   const own = relays.map((relay) => ({ ...relay, labels: { relay: relay.key, container: relay.container } }));
   const isOpen = own.map(({ state, labels }) => ({ value: state === "open", labels }));
   const connections = own.map(({ connections: value, labels }) => ({ value, labels }));
+  const refused = own.map(({ refused: value, labels }) => ({ value, labels }));
+  const failed = own.map(({ failed: value, labels }) => ({ value, labels }));
   const bytes = own.flatMap(({ bytesIn, bytesOut, labels }) => [
     { value: bytesIn, labels: { ...labels, direction: "in" } },
     { value: bytesOut, labels: { ...labels, direction: "out" } },
@@ -51,6 +53,8 @@ function relayFamilies({ relays }: AgentStatus): Family[] {
   return [
     gauge("relay_open", "Whether the relay of an unpublished port listens.", isOpen),
     gauge("relay_connections", "Connections the relay has open.", connections),
+    counter("relay_refused_total", "Connections and datagrams without room at the relay.", refused),
+    counter("relay_failed_total", "Relayed connections the container did not accept.", failed),
     counter("relay_bytes_total", "Bytes relayed towards the container (in) and from it (out).", bytes),
   ];
 }

@@ -19,8 +19,8 @@ export function statusOf(subject: StatusSubject, now: number): AgentStatus {
       ...{ version, hostId, startedAt, declaredLabel: hostLabel, lease: keeper.state },
       addresses: last?.declared.addresses ?? [],
       addressFault: reconciler.addressFault,
-      engines: engines.map(({ label, engine, watch }) => {
-        return { label, where: engine.where, view: watch.view, counters: watch.counters };
+      engines: engines.map(({ label, engine, addressFault, watch }) => {
+        return { label, where: engine.where, addressFault, view: watch.view, counters: watch.counters };
       }),
       bindings: last?.declared.bindings.length ?? 0,
       problems: last?.declared.problems ?? [],

@@ -16,7 +16,7 @@ function ask(
 ) {
   const request = { method: "GET", target: "/status", host: "127.0.0.1:9853", hasBody: false, ...given };
   const log = new RecordedLog();
-  const usual = { source, log, isOpenToOthers: false, mayExplain: () => true };
+  const usual = { source, log, isOpenToOthers: false, ownNames: ["nas", "nas.lan"], mayExplain: () => true };
   return { ...replyTo(request, { ...usual, ...means }), log };
 }
 
@@ -119,10 +119,11 @@ describe("a request", () => {
     expect(reply.text).not.toContain("hostId");
   });
 
-  test("where other machines may ask, any address will do, and still no name", () => {
-    for (const host of ["10.0.0.5:9853", "[fd00::5]:9853", "localhost"])
+  test("where other machines may ask, any address will do and this one's own names, and still no other name", () => {
+    for (const host of ["10.0.0.5:9853", "[fd00::5]:9853", "localhost", "nas:9853", "NAS.lan:9853"])
       expect(ask({ host }, { isOpenToOthers: true }).status).toBe(200);
-    for (const host of ["nas.example:9853", "10.0.0.5.evil.example", ""])
+    for (const host of ["nas:9853", "nas.lan"]) expect(ask({ host }).status).toBe(421);
+    for (const host of ["nas.example:9853", "10.0.0.5.evil.example", "nas.", ""])
       expect(ask({ host }, { isOpenToOthers: true }).status).toBe(421);
   });
 

@@ -34,6 +34,8 @@ export interface ReplyMeans {
   log: Log;
   /** The operator lets other machines connect. */
   isOpenToOthers: boolean;
+  /** What those call this one, in lower case. */
+  ownNames: readonly string[];
   /** An explanation declares the whole host anew, so there is a limit to them for everybody together. */
   mayExplain(): boolean;
 }
@@ -44,11 +46,11 @@ const longestSubject = 300;
 
 /** Never throws. */
 export function replyTo(request: StatusRequest, means: ReplyMeans): StatusReply {
-  const { log, isOpenToOthers } = means;
-  if (!isOwnHost(request.host, isOpenToOthers))
+  const { log } = means;
+  if (!isOwnHost(request.host, means))
     return refusal(
       421,
-      "ask for it by this machine's own address, such as http://127.0.0.1 or http://localhost",
+      "ask for it by this machine's own address or hostname, such as http://127.0.0.1 or http://localhost",
     );
   if (request.method !== "GET" && request.method !== "HEAD")
     return { ...refusal(405, "only GET is answered here"), headers: { allow: "GET, HEAD" } };
@@ -63,12 +65,13 @@ export function replyTo(request: StatusRequest, means: ReplyMeans): StatusReply 
 
 /**
  * A web site can have its name point to this machine and so make a browser ask here as if for itself (DNS rebinding); but the browser then
- * says that name. An address it cannot forge, so where other machines may connect, any address will do.
+ * says that name. An address it cannot forge, so where other machines may connect, any address will do, and the names this one has itself.
  */
-function isOwnHost(host: string, isOpenToOthers: boolean): boolean {
+function isOwnHost(host: string, { isOpenToOthers, ownNames }: ReplyMeans): boolean {
   const name = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i.exec(host)?.[1] ?? "";
   if (isLoopbackHost(name)) return true;
-  return isOpenToOthers && parseAddress(name.replace(/^\[|\]$/g, "")) !== undefined;
+  if (!isOpenToOthers) return false;
+  return ownNames.includes(name.toLowerCase()) || parseAddress(name.replace(/^\[|\]$/g, "")) !== undefined;
 }
 
 function pageAt(target: string, means: ReplyMeans): StatusReply {

@@ -15,6 +15,8 @@ export interface StatusServerOptions {
   listen: ListenAddress;
   source: StatusSource;
   log: Log;
+  /** What other machines call this one; matters only where they may connect. */
+  ownNames?: readonly string[];
   /** Milliseconds that only ever grow. */
   now?: () => number;
 }
@@ -74,7 +76,8 @@ function afterUnref(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-function boundedServer({ source, listen, log, now = systemClock.now }: StatusServerOptions): Server {
+function boundedServer(options: StatusServerOptions): Server {
+  const { source, listen, log, now = systemClock.now } = options;
   const settings = {
     maxHeaderSize: limits.headOctets,
     headersTimeout: limits.headMs,
@@ -85,7 +88,8 @@ function boundedServer({ source, listen, log, now = systemClock.now }: StatusSer
   };
   const explanations = new Allowance(limits.explanations, now);
   const mayExplain = (): boolean => explanations.take();
-  const means = { source, log, isOpenToOthers: !isLoopbackHost(listen.host), mayExplain };
+  const ownNames = (options.ownNames ?? []).map((name) => name.toLowerCase());
+  const means = { source, log, isOpenToOthers: !isLoopbackHost(listen.host), ownNames, mayExplain };
   const server = createServer(settings, (request, response) => {
     // A client that takes its reply octet by octet is never quiet.
     const deadline = setTimeout(() => request.socket.destroy(), limits.exchangeMs);

@@ -49,15 +49,6 @@ export class RelayStand {
   }
 }
 
-/** A TCP port nobody listens at now. */
-export async function freePort(host: string = loopback): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((ready) => server.listen(0, host, ready));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
-
 /** All that a socket brings until its end; rejects when it breaks off. */
 export async function textOf(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
