@@ -5,7 +5,7 @@ const rooms = "{shared,client,agent,resolver,socks-proxy,cli,bench,test}";
 
 /** They start processes, or look at thousands of cases: a part of every whole run, but not of the quick check. */
 const slow = [
-  "cli/{launcher,admin-commands}.test.ts",
+  "cli/{launcher,admin-commands,thread-pool}.test.ts",
   "agent/{agent-lock,token-file,lease/lease-keeper-wire,status/slow-clients,relay/tcp-relay*}.test.ts",
   "socks-proxy/{drain,hostile-clients,relay/relay,transparent/transparent,socks/torsocks}.test.ts",
   "socks-proxy/http/http-{messages,time-limits}.test.ts",

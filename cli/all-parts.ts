@@ -12,6 +12,7 @@ import { assertListenIsSafe, type ProxyConfig, proxyOptions } from "../socks-pro
 import { startProxy } from "../socks-proxy/main.ts";
 import { logFor, type Running, yesOption } from "./command.ts";
 import type { StatePaths } from "./state.ts";
+import { widenThreadPool } from "./thread-pool.ts";
 import { fetchTrusting } from "./trust.ts";
 import { undoAll } from "./undo.ts";
 import { version } from "./version.ts";
@@ -125,6 +126,7 @@ export interface AllParts extends Running {
 
 /** Starts the three parts, the agent on the engine at `engine`; what was started is closed again when a later part cannot start. */
 export async function startAll(config: PartsConfig, engine: string, logLevel: LogLevel): Promise<AllParts> {
+  widenThreadPool();
   const started: (() => Promise<void>)[] = [];
   const close = () => undoAll(started);
   try {

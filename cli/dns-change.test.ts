@@ -81,7 +81,8 @@ describe("systemd-resolved beside NetworkManager", () => {
     machine.done.length = 0;
     await applyChanges(resolved.install(setting, machine), machine);
     expect(machine.done).toContain("systemctl restart berth-dns.service");
-    machine.files.set("/sys/class/net/berth0", "");
+    machine.files.set("/proc/net/dev", "    lo: 1\nberth0: 1\n");
+    machine.links.set("/etc/systemd/system/systemd-resolved.service.wants/berth-dns.service", "");
     expect(resolved.install(setting, machine)).toEqual([]);
   });
 });

@@ -16,6 +16,8 @@ export const networkManager: NameService = {
     return files.length === 0 ? [] : [...files, restartDnsmasq];
   },
 
+  applyAgain: () => [restartDnsmasq],
+
   remove(machine) {
     const files = deleteOwn(machine, path);
     return files.length === 0 ? [] : [...files, restartDnsmasq];

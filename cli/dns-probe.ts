@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Address, familyOf, parseAddress } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
@@ -17,6 +18,7 @@ export type ListenerState =
   | { kind: "silent"; what: string };
 
 const limitMs = 3_000;
+const [settleMs, betweenMs] = [5_000, 100];
 
 /** Asks the server itself. Every outcome is a value. */
 export async function probeListener(server: ListenAddress, zone: Name): Promise<ListenerState> {
@@ -56,6 +58,20 @@ export async function reachesListener(server: ListenAddress, zone: Name): Promis
   const reaches = await Promise.race([found, late.promise]);
   clearTimeout(timer);
   return reaches;
+}
+
+/**
+ * Waits until a program's question arrives: what was told to reload may do so a moment after it said yes. A few seconds at most, and not at
+ * all where the server itself does not answer for the zone.
+ */
+export async function untilReaching(
+  server: ListenAddress,
+  zone: Name,
+  reaches = reachesListener,
+): Promise<void> {
+  if ((await probeListener(server, zone)).kind !== "answers") return;
+  const end = performance.now() + settleMs;
+  while (!(await reaches(server, zone)) && performance.now() < end) await sleep(betweenMs);
 }
 
 async function ask(address: Address, port: number, query: Uint8Array): Promise<Response | string> {

@@ -28,6 +28,9 @@ export const plainFile: NameService = {
     return text === was ? [] : [{ kind: "write", path: resolvConf, was, text }];
   },
 
+  // Programs read the file themselves: there is nobody to tell.
+  applyAgain: () => [],
+
   remove(machine) {
     const was = machine.read(resolvConf);
     if (was === undefined || machine.linkTarget(resolvConf) !== undefined) return [];

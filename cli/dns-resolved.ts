@@ -30,23 +30,16 @@ export const resolved: NameService = {
     ];
     const reload: DnsChange[] = files.length === 0 ? [] : [reloadNetworkManager];
     const units = writeOwn(machine, unitPath, unitText(setting));
-    if (files.length + units.length === 0 && isUp(machine)) return [];
-    return [
-      ...files,
-      ...reload,
-      ...units,
-      { kind: "run", argv: ["systemctl", "daemon-reload"] },
-      { kind: "run", argv: ["systemctl", "enable", unit] },
-      { kind: "run", argv: ["systemctl", "restart", unit], mayFail: "systemd tries again each second" },
-      { kind: "run", argv: ["sh", "-c", untilActive] },
-      flushCaches,
-    ];
+    if (files.length + units.length === 0 && isUp(machine) && isEnabled(machine)) return [];
+    return [...files, ...reload, ...units, ...startUnit];
   },
+
+  // The link's servers and domains can be taken from it (resolvectl revert) while it stays.
+  applyAgain: () => startUnit,
 
   remove(machine) {
     const files = [unitPath, unmanagedPath].flatMap((path) => deleteOwn(machine, path));
-    const isEnabled = machine.linkTarget(wantsPath) !== undefined;
-    if (files.length === 0 && !isEnabled && !isUp(machine)) return [];
+    if (files.length === 0 && !isEnabled(machine) && !isUp(machine)) return [];
     return [
       {
         kind: "run",
@@ -80,6 +73,13 @@ const flushCaches: DnsChange = {
   argv: ["resolvectl", "flush-caches"],
   mayFail: "what is cached is gone after some seconds anyway",
 };
+const startUnit: DnsChange[] = [
+  { kind: "run", argv: ["systemctl", "daemon-reload"] },
+  { kind: "run", argv: ["systemctl", "enable", unit] },
+  { kind: "run", argv: ["systemctl", "restart", unit], mayFail: "systemd tries again each second" },
+  { kind: "run", argv: ["sh", "-c", untilActive] },
+  flushCaches,
+];
 const reloadNetworkManager: DnsChange = {
   kind: "run",
   argv: ["nmcli", "general", "reload", "conf"],
@@ -134,8 +134,15 @@ WantedBy=systemd-resolved.service
 `;
 }
 
+/** Else it is gone after the next start of the machine. */
+function isEnabled(machine: NameMachine): boolean {
+  return machine.linkTarget(wantsPath) !== undefined;
+}
+
+/** /sys/class/net shows another network in some containers, where it was mounted before the container had its own. */
 function isUp(machine: NameMachine): boolean {
-  return machine.exists(`/sys/class/net/${link}`);
+  const links = machine.read("/proc/net/dev") ?? "";
+  return links.split("\n").some((line) => line.trim().startsWith(`${link}:`));
 }
 
 export function writeOwn(machine: NameMachine, path: string, text: string): DnsChange[] {

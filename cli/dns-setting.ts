@@ -21,6 +21,8 @@ export interface NameService {
   files: readonly string[];
   /** What remains to be done, nothing when all is as it should be. Throws a BerthError when it cannot be done here. */
   install(setting: DnsSetting, machine: NameMachine): DnsChange[];
+  /** What has our files take effect once more, where they are as they should be and others have undone what came of them. */
+  applyAgain(): DnsChange[];
   /** What takes back whatever there is of ours, whole or half done; nothing when there is nothing. */
   remove(machine: NameMachine): DnsChange[];
   /** What our files say is set; `zones` is undefined where every name is asked of us. Undefined when nothing of ours is there. */

@@ -1,10 +1,10 @@
 import { formatEndpoint } from "../shared/address.ts";
 import type { ListenAddress } from "../shared/config.ts";
 import { describeFault } from "../shared/errors.ts";
-import { displayName, type Name, parseName } from "../shared/name.ts";
+import { displayName, isInZone, type Name, parseName } from "../shared/name.ts";
 import { detectNameService, nameServices } from "./dns-detect.ts";
 import type { NameMachine } from "./dns-machine.ts";
-import { probeListener, reachesListener } from "./dns-probe.ts";
+import { probeListener, reachesListener, zonesOfListener } from "./dns-probe.ts";
 import type { NameService } from "./dns-setting.ts";
 
 /** What `status` reports: its lines, and whether every name of the zones arrives. */
@@ -13,35 +13,52 @@ export interface DnsState {
   isWhole: boolean;
 }
 
-/** How the machine is set, whether the proxy answers, and whether programs' questions reach it; with what to do where not. */
+/**
+ * How the machine is set, whether the proxy answers, and whether programs' questions reach it; with what to do where not. `wanted.zones` are
+ * the ones that have to arrive, where undefined those the proxy knows now; `wanted.server` counts where nothing is set. `reaches` asks as the programs of this machine
+ * do.
+ */
 export async function dnsState(
-  fallback: { zones: readonly Name[]; server: ListenAddress },
+  wanted: { zones: readonly Name[] | undefined; server: ListenAddress },
   machine: NameMachine,
+  reaches = reachesListener,
 ): Promise<DnsState> {
   const set = nameServices.flatMap((service) => {
     const found = service.installed(machine);
     return found === undefined ? [] : [{ service, ...found }];
   });
   const [first] = set;
-  const server = first?.server ?? fallback.server;
-  const zones = zonesToProbe(
-    set.flatMap((each) => each.zones ?? []),
-    fallback.zones,
-  );
+  const server = first?.server ?? wanted.server;
   const lines = set.map(({ service, zones: own, server: to }) => settingLine(service, own, to));
   if (first === undefined) lines.push("nothing is set: berth dns install does it");
   lines.push(...(await mismatchLines(first?.service, machine)));
-  let isWhole = first !== undefined;
-  for (const zone of zones) {
-    const found = await zoneLines(zone, server, first !== undefined);
+  const installed = [...new Set(set.flatMap((each) => each.zones ?? []))].map(parseName);
+  const { asked, missing } = compareZones(installed, wanted.zones ?? (await zonesOfListener(server)));
+  lines.push(...missing.map(missingLine));
+  let isWhole = first !== undefined && missing.length === 0;
+  for (const zone of asked) {
+    const found = await zoneLines(zone, server, first !== undefined, reaches);
     lines.push(...found.lines);
     isWhole &&= found.isWhole;
   }
   return { lines, isWhole };
 }
 
-function zonesToProbe(installed: readonly string[], fallback: readonly Name[]): Name[] {
-  return installed.length > 0 ? [...new Set(installed)].map(parseName) : [...fallback];
+/** Which zones are to be asked about, and which of the wanted ones nobody was told of, as a resolver may get one at any time. */
+function compareZones(
+  installed: Name[],
+  wanted: readonly Name[],
+): { asked: readonly Name[]; missing: Name[] } {
+  if (installed.length === 0) {
+    return { asked: wanted.length === 0 ? [parseName("berth.internal")] : wanted, missing: [] };
+  }
+  const isSet = (zone: Name) => installed.some((each) => isInZone(zone, each));
+  return { asked: installed, missing: wanted.filter((zone) => !isSet(zone)) };
+}
+
+function missingLine(zone: Name): string {
+  const shown = displayName(zone);
+  return `names of the zone ${shown} are not asked of the proxy: this machine was not told of it; berth dns install tells it`;
 }
 
 function settingLine({ title }: NameService, zones: string[] | undefined, to: ListenAddress): string {
@@ -61,7 +78,12 @@ async function mismatchLines(set: NameService | undefined, machine: NameMachine)
   }
 }
 
-async function zoneLines(zone: Name, server: ListenAddress, isSet: boolean): Promise<DnsState> {
+async function zoneLines(
+  zone: Name,
+  server: ListenAddress,
+  isSet: boolean,
+  reaches: typeof reachesListener,
+): Promise<DnsState> {
   const shown = displayName(zone);
   const at = textOf(server);
   const listener = await probeListener(server, zone);
@@ -74,7 +96,7 @@ async function zoneLines(zone: Name, server: ListenAddress, isSet: boolean): Pro
     return { lines: [`what answers at ${at} says ${listener.what} about ${shown}: ${mend}`], isWhole: false };
   }
   const answers = `the proxy answers for ${shown} at ${at}`;
-  if (await reachesListener(server, zone)) {
+  if (await reaches(server, zone)) {
     return { lines: [answers, `what programs ask about ${shown} arrives there`], isWhole: true };
   }
   const mend = isSet

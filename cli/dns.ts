@@ -11,7 +11,8 @@ import { type Command, type CommandGroup, caOption } from "./command.ts";
 import { applyChanges, type DnsChange, linesOfChange } from "./dns-change.ts";
 import { detectNameService, nameServiceBy, nameServices } from "./dns-detect.ts";
 import { type NameMachine, thisMachine, unfinished } from "./dns-machine.ts";
-import { zonesOfListener } from "./dns-probe.ts";
+import { planInstallation } from "./dns-plan.ts";
+import { reachesListener, untilReaching, zonesOfListener } from "./dns-probe.ts";
 import { type ServiceName, serviceNames } from "./dns-setting.ts";
 import { dnsState } from "./dns-status.ts";
 import { parseFlags } from "./flags.ts";
@@ -60,12 +61,13 @@ const installCommand: Command = {
     const service =
       config.manager === undefined ? await detectNameService(machine) : nameServiceBy(config.manager);
     const setting = { zones, server: config.dnsListen };
-    const others = nameServices.filter((each) => each !== service).flatMap((each) => each.remove(machine));
-    const changes = [...others, ...service.install(setting, machine)];
+    const arrives = (zone: Name) => reachesListener(setting.server, zone);
+    const changes = await planInstallation(service, setting, machine, arrives);
     const shown = zones.map(displayName).join(", ");
     if (changes.length === 0) note(`${service.title} is set for ${shown} already`);
     if (config.dryRun) return printLines(changes.flatMap(linesOfChange));
     await carryOut(changes);
+    if (changes.length > 0) await Promise.all(zones.map((zone) => untilReaching(setting.server, zone)));
     if (changes.length > 0) note(`${service.title} is set for ${shown}; berth dns remove takes it back`);
     const { lines } = await dnsState(setting, machine);
     return printLines(lines.map(oneLine));
@@ -91,8 +93,7 @@ const statusCommand: Command = {
   options: whereOptions,
   async run(argv) {
     const { zone, dnsListen } = readConfig(whereOptions, parseFlags(whereOptions, argv), process.env);
-    const zones = zone ?? [parseName("berth.internal")];
-    const { lines, isWhole } = await dnsState({ zones, server: dnsListen }, thisMachine());
+    const { lines, isWhole } = await dnsState({ zones: zone, server: dnsListen }, thisMachine());
     await printLines(lines.map(oneLine));
     return isWhole ? 0 : 1;
   },

@@ -13,6 +13,7 @@ import { type Command, caOption, logFor, logOptions } from "./command.ts";
 import { credentialDefaults } from "./credentials.ts";
 import { parseFlags } from "./flags.ts";
 import { partEnvironment, statePaths } from "./state.ts";
+import { widenThreadPool } from "./thread-pool.ts";
 import { sendTrusting } from "./trust.ts";
 import { version } from "./version.ts";
 
@@ -75,6 +76,7 @@ export const proxyCommand: Command = {
   summary: "connect programs by name: SOCKS, HTTP proxy, or any program with --transparent",
   options: proxyCommandOptions,
   async run(argv) {
+    widenThreadPool();
     const paths = statePaths();
     const flags = parseFlags(proxyCommandOptions, argv);
     // To nobody but this machine's own resolver: another one must not see its token.

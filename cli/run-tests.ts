@@ -11,6 +11,7 @@ import { interruption } from "./interruption.ts";
  */
 const testPackages = [
   "docker.io",
+  "docker-compose",
   "busybox-static",
   "iproute2",
   "iptables",

@@ -6,10 +6,11 @@ import type { Name } from "../shared/name.ts";
 import { ResolverChoice } from "../shared/resolver-choice.ts";
 import { listZones } from "../shared/resolver-client.ts";
 import { CachingStub } from "./answers/caching-stub.ts";
+import { OutsideNames } from "./answers/outside-names.ts";
 import { askPorts } from "./answers/port-list.ts";
 import { Remembered } from "./answers/remembered.ts";
 import { type Answer, askDns, type Failure } from "./answers/stub.ts";
-import { systemLookup } from "./answers/system-lookup.ts";
+import { systemLookup, systemLookupsAtOnce } from "./answers/system-lookup.ts";
 import { ChangeFeed } from "./resolvers/change-feed.ts";
 import { createLearntMemory, type LearntMemory } from "./resolvers/learnt-memory.ts";
 import { ResolverAddresses } from "./resolvers/resolver-addresses.ts";
@@ -51,6 +52,8 @@ export interface StubPorts {
   upstreams?: () => Promise<readonly string[]>;
 }
 
+/** Of look-ups of the system's that have not begun: a crawler's burst, and not what gathers while name servers are silent. */
+const mostWaiting = 1_000;
 const answerLimits = { answers: 10_000, weight: 200_000 };
 /** For one question for the zones; the first names wait for the first one. */
 const zonesTimeoutMs = 2_000;
@@ -94,7 +97,7 @@ export function createStubResolver(settings: StubSettings, given: StubPorts): St
     ports: rememberedPorts(context, answers),
     choice: context.choice,
     feed: () => feed?.state() ?? "off",
-    lookup: ports.lookup ?? systemLookup,
+    outside: outsideNamesOf(context),
     now: ports.now,
     resolveTimeoutMs: settings.resolveTimeoutMs,
     async close() {
@@ -106,6 +109,11 @@ export function createStubResolver(settings: StubSettings, given: StubPorts): St
   void zones.start();
   void feed?.follow(closing.signal);
   return stub;
+}
+
+function outsideNamesOf({ ports: { lookup = systemLookup, now }, settings }: Context): OutsideNames {
+  const limits = { atOnce: systemLookupsAtOnce(), waiting: mostWaiting, waitMs: settings.resolveTimeoutMs };
+  return new OutsideNames({ lookup, now, limits });
 }
 
 function rememberedAnswers(context: Context): Remembered<Answer> {

@@ -1,4 +1,5 @@
 import { createConnector } from "../client/connect/connector.ts";
+import { DeadEndpoints } from "../client/connect/dead-endpoints.ts";
 import { createStubResolver } from "../client/create-stub-resolver.ts";
 import type { StubResolver } from "../client/stub-resolver.ts";
 import { formatEndpoint } from "../shared/address.ts";
@@ -70,10 +71,12 @@ export function contextFrom(config: ProxyConfig, ports: ProxyPorts, stub: StubRe
   const times = {
     handshake: config.handshakeTimeout * 1000,
     resolve: limits.resolveMs,
-    idle: config.idleTimeout * 1000,
+    idle: (config.idleTimeout || Number.POSITIVE_INFINITY) * 1000,
   };
   const standIns = createStandIns();
   const budget = createUdpBudget(standardUdpBounds);
+  const dead = new DeadEndpoints();
+  stub.onChange((names) => dead.changed(names));
   return {
     connector: createConnector(stub, limits, { now, random }),
     stub,
@@ -82,7 +85,7 @@ export function contextFrom(config: ProxyConfig, ports: ProxyPorts, stub: StubRe
     admission: new Admission(config),
     standIns,
     times,
-    udp: { standIns, budget, now, random, idleMs: times.idle, resolveMs: limits.resolveMs },
+    udp: { standIns, budget, dead, now, random, idleMs: times.idle, resolveMs: limits.resolveMs },
     reverse: systemReverse,
     counts: new Counts(),
     log,

@@ -1,9 +1,9 @@
-import type { Address } from "../../shared/address.ts";
 import type { Name } from "../../shared/name.ts";
 import type { ResolverChoice } from "../../shared/resolver-choice.ts";
 import type { NamePorts, ServicePort, StubQuestion, StubResolver, StubStatus } from "../stub-resolver.ts";
 import { type Destination, faultOfText, nameAsWritten, outsideEndpoints, zoneOfText } from "./destination.ts";
 import { inZoneEndpoints, inZoneEndpointsAtHand, type ServicePlace } from "./in-zone.ts";
+import type { OutsideNames } from "./outside-names.ts";
 import { RecentNames } from "./recent-names.ts";
 import type { Remembered } from "./remembered.ts";
 import { plainEndpoint, type Resolution } from "./resolution.ts";
@@ -15,8 +15,7 @@ export interface StubParts {
   ports: Remembered<NamePorts>;
   choice: ResolverChoice;
   feed: () => StubStatus["feed"];
-  /** The system's addresses of a name, best first. Rejects as node:dns does: ENOTFOUND when there is none. */
-  lookup: (name: string) => Promise<Address[]>;
+  outside: OutsideNames;
   now: () => number;
   /** Milliseconds a name outside the zones waits for its address. */
   resolveTimeoutMs: number;
@@ -68,7 +67,7 @@ export class CachingStub implements StubResolver {
     const reason = faultOfText(destination.name);
     if (reason !== undefined) return { kind: "bad-name", reason };
     const zone = await this.zoneOnceKnown(destination.name);
-    if (zone === undefined) return this.#resolveOutside(destination.name, destination.port, signal);
+    if (zone === undefined) return this.#resolveOutside(destination, fresh, signal);
     const place = { text: destination.name, port: destination.port, protocol, zone };
     const { answers } = this.#parts;
     const resolution = await inZoneEndpoints(place, (name, type) => answers.get(name, type, fresh, signal));
@@ -124,11 +123,15 @@ export class CachingStub implements StubResolver {
     return this.zoneOf(name);
   }
 
-  #resolveOutside(name: string, port: number, signal: AbortSignal | undefined): Promise<Resolution> {
-    const { lookup, resolveTimeoutMs } = this.#parts;
+  #resolveOutside(
+    { name, port }: { name: string; port: number },
+    fresh: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Resolution> {
+    const { outside, resolveTimeoutMs } = this.#parts;
     const limit = AbortSignal.timeout(resolveTimeoutMs);
     const ended = signal === undefined ? limit : AbortSignal.any([limit, signal]);
-    return outsideEndpoints(name, port, lookup, ended);
+    return outsideEndpoints(name, port, (asked) => outside.addressesOf(asked, fresh), ended);
   }
 
   #note(place: ServicePlace, resolution: Resolution): void {

@@ -196,6 +196,15 @@ describe("destinations outside the zone", () => {
     expect(await resolve("nul.example\u0000.berth", 80)).toMatchObject({ kind: "bad-name" });
   });
 
+  test("a name is asked of the system once for a moment, and past that when it is to be fresh", async () => {
+    const all = await Promise.all([443, 80, 443].map((port) => resolve("two.example", port)));
+    expect(all.map(({ kind }) => kind)).toEqual(["endpoints", "endpoints", "endpoints"]);
+    expect(await resolve("two.example", 22)).toMatchObject({ endpoints: [{ port: 22 }] });
+    expect(bed.lookedUp).toEqual(["two.example"]);
+    await bed.resolve("two.example", 443, { fresh: true });
+    expect(bed.lookedUp).toEqual(["two.example", "two.example"]);
+  });
+
   test("a system that does not answer is left alone when the time is over", async () => {
     const found = bed.resolve("silent.example", 80, { signal: AbortSignal.timeout(30) });
     expect(await found).toMatchObject({ kind: "no-answer" });

@@ -41,7 +41,7 @@ export function nameAsWritten(text: string): Name {
 export async function outsideEndpoints(
   name: string,
   port: number,
-  lookup: (name: string) => Promise<Address[]>,
+  lookup: (name: string) => Promise<readonly Address[]>,
   signal: AbortSignal,
 ): Promise<Resolution> {
   // Outside the zone the system decides what a name may look like; but no name has spaces or control characters, and a NUL would

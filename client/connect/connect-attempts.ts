@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { Resolution } from "../answers/resolution.ts";
 import { attemptDelayMs, type ConnectPlan, type PlanEnd } from "./connect-plan.ts";
 import type { Candidate } from "./endpoint-order.ts";
+import { noticeVanishing } from "./keep-alive.ts";
 
 export type AttemptsOutcome = { kind: "connected"; upstream: Socket; candidate: Candidate } | PlanEnd;
 
@@ -139,7 +140,10 @@ export class Attempts {
   }
 }
 
-/** One attempt, at once: the socket emits `connect` or `error`. Half-close is allowed. */
+/** One attempt, at once: the socket emits `connect` or `error`. Half-close is allowed, and an endpoint that vanishes is noticed. */
 export function dialCandidate({ address, port }: Candidate): Socket {
-  return connect({ host: address, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false });
+  const options = { host: address, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false };
+  const socket = connect(options);
+  noticeVanishing(socket, address);
+  return socket;
 }

@@ -43,12 +43,13 @@ export class DeadEndpoints {
   /** The same candidates, those that failed in the last 10 s behind the others; otherwise in their order. */
   order(candidates: readonly Candidate[], now: number): readonly Candidate[] {
     if (this.#dead.size === 0 || candidates.length < 2) return candidates;
-    const alive = candidates.filter((candidate) => !this.#isDead(candidate, now));
+    const alive = candidates.filter((candidate) => !this.isDead(candidate, now));
     if (alive.length === candidates.length) return candidates;
-    return [...alive, ...candidates.filter((candidate) => this.#isDead(candidate, now))];
+    return [...alive, ...candidates.filter((candidate) => this.isDead(candidate, now))];
   }
 
-  #isDead(candidate: Candidate, now: number): boolean {
+  /** Whether it failed in the last 10 s. */
+  isDead(candidate: Candidate, now: number): boolean {
     return (this.#dead.get(candidateKey(candidate))?.until ?? now) > now;
   }
 }

@@ -12,6 +12,7 @@ test("without a word from anybody it asks this machine's resolver, and learns th
 test("the environment says it as it does for berth's commands", () => {
   const env = {
     BERTH_RESOLVER: "https://a.example,https://b.example:8053",
+    BERTH_RESOLVER_ADDRESS: "192.0.2.1, 2001:DB8::1",
     BERTH_TOKEN_FILE: "/run/token",
     BERTH_CA: "/etc/berth/ca.pem",
     BERTH_ZONE: "Berth.internal,lab.example.",
@@ -22,6 +23,7 @@ test("the environment says it as it does for berth's commands", () => {
   const said = {
     stub: {
       resolver: ["https://a.example", "https://b.example:8053"],
+      resolverAddress: ["192.0.2.1", "2001:db8::1"],
       tokenFile: "/run/token",
       ca: { file: "/etc/berth/ca.pem", required: true },
       zone: ["berth.internal.", "lab.example."],
@@ -37,19 +39,27 @@ test("the environment says it as it does for berth's commands", () => {
 test("options win over the environment", () => {
   const env = {
     BERTH_RESOLVER: "https://a.example",
+    BERTH_RESOLVER_ADDRESS: "192.0.2.1",
     BERTH_ZONE: "a.example",
     BERTH_CA: "/a",
     BERTH_TOKEN_FILE: "/b",
   };
   const options = {
     resolver: ["https://b.example"],
+    resolverAddress: ["192.0.2.2", "192.0.2.3"],
     zone: "b.example",
     ca: "/c",
     tokenFile: "/d",
     connectTimeoutMs: 1,
   };
   expect(clientSettings(options, env)).toMatchObject({
-    stub: { resolver: ["https://b.example"], zone: ["b.example."], ca: { file: "/c" }, tokenFile: "/d" },
+    stub: {
+      resolver: ["https://b.example"],
+      resolverAddress: ["192.0.2.2", "192.0.2.3"],
+      zone: ["b.example."],
+      ca: { file: "/c" },
+      tokenFile: "/d",
+    },
     limits: { connectMs: 1 },
   });
 });
@@ -57,6 +67,11 @@ test("options win over the environment", () => {
 test.each([
   [{ resolver: "http://resolver.example" }, {}, "resolver (or BERTH_RESOLVER): it is not an https URL"],
   [{}, { BERTH_RESOLVER: "nonsense" }, "resolver (or BERTH_RESOLVER): it is not an https URL"],
+  [
+    { resolverAddress: "a.example" },
+    {},
+    'resolverAddress (or BERTH_RESOLVER_ADDRESS): "a.example" is not an IP address',
+  ],
   [{ zone: ["a..b"] }, {}, "zone (or BERTH_ZONE): "],
   [
     { resolveTimeoutMs: -1 },

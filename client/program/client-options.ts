@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { addressSchema } from "../../shared/address.ts";
 import { urlListOption } from "../../shared/config.ts";
 import { BerthError } from "../../shared/errors.ts";
 import { type Name, nameSchema } from "../../shared/name.ts";
@@ -12,10 +13,9 @@ export interface ClientSettings {
   limits: ConnectorLimits;
 }
 
-const zoneListSchema = z
-  .string()
-  .transform((text) => text.split(",").map((part) => part.trim()))
-  .pipe(z.array(nameSchema));
+const partsSchema = z.string().transform((text) => text.split(",").map((part) => part.trim()));
+const zoneListSchema = partsSchema.pipe(z.array(nameSchema));
+const addressListSchema = partsSchema.pipe(z.array(addressSchema));
 
 const longestMs = 86_400_000;
 
@@ -30,12 +30,19 @@ export function clientSettings(
     urlListOption("https://127.0.0.1:8053"),
     textOf(options.resolver),
   );
+  const resolverAddress = read(
+    "resolverAddress",
+    "BERTH_RESOLVER_ADDRESS",
+    addressListSchema.optional(),
+    textOf(options.resolverAddress),
+  );
   const zone = read("zone", "BERTH_ZONE", zoneListSchema.optional(), textOf(options.zone));
   const tokenFile = options.tokenFile ?? filled(env.BERTH_TOKEN_FILE);
   const ca = options.ca ?? filled(env.BERTH_CA);
   const resolveMs = milliseconds("resolveTimeoutMs", "BERTH_RESOLVE_TIMEOUT", 5_000);
   const stub: StubSettings = {
     resolver,
+    ...(resolverAddress === undefined ? {} : { resolverAddress }),
     ...(zone === undefined ? {} : { zone: zone as Name[] }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(ca === undefined ? {} : { ca: { file: ca, required: true } }),

@@ -12,6 +12,8 @@ import type { ServiceSocket, ServiceSocketOptions } from "./service-socket.ts";
 export interface ClientOptions {
   /** Base URLs of the resolver, or of several of one registry (BERTH_RESOLVER, by comma; https://127.0.0.1:8053). */
   resolver?: string | readonly string[];
+  /** IP addresses of a resolver named by a hostname (BERTH_RESOLVER_ADDRESS, by comma; what the system's DNS says). */
+  resolverAddress?: string | readonly string[];
   /** The file of a token for lookups, which a resolver may ask for (BERTH_TOKEN_FILE; none). Read again when it changes. */
   tokenFile?: string;
   /** The resolver's `ca.pem`, trusted for resolvers alone and besides the system's authorities (BERTH_CA; none). */

@@ -55,6 +55,8 @@ test("a hostname that leads nowhere is a fault with its mend", async () => {
   find.mockRejectedValueOnce(new Error("getaddrinfo ENOTFOUND"));
   await expect(addresses.of(host)).rejects.toMatchObject({
     code: "no-resolver-address",
-    message: expect.stringMatching(/ns\.berth\.internal.*--resolver-address.*ENOTFOUND/),
+    message: expect.stringMatching(
+      /ns\.berth\.internal.*BERTH_RESOLVER_ADDRESS.*--resolver-address.*resolverAddress.*ENOTFOUND/,
+    ),
   });
 });

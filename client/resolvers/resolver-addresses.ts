@@ -39,7 +39,7 @@ export class ResolverAddresses {
       return found;
     } catch (cause) {
       if (before.length > 0) return before;
-      const message = `the address of the resolver ${hostname} cannot be found; give it with --resolver-address: ${describeFault(cause)}`;
+      const message = `the address of the resolver ${hostname} cannot be found; give it as BERTH_RESOLVER_ADDRESS, as --resolver-address, or in a program as resolverAddress: ${describeFault(cause)}`;
       throw new BerthError("no-resolver-address", message, { who: hostname, retryable: true, cause });
     }
   }

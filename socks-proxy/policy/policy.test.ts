@@ -209,8 +209,32 @@ describe("once addresses are known", () => {
     );
   });
 
+  test("a zone's name leads to this machine for clients on it alone, or for whom a rule says so", () => {
+    const policy = policyOf(["allow zone", "allow any"]);
+    for (const client of [elsewhere, undefined]) {
+      const asked = { ...askedOf("web.berth.internal:80"), client };
+      for (const own of ["127.0.0.1", "127.9.9.9", "::1", "::7f00:1", "64:ff9b::7f00:1"]) {
+        expect(leftOf(policy, asked, [own])).toMatch(/clients on this machine only/);
+      }
+      expect(leftOf(policy, asked, ["127.0.0.1", "10.0.0.1"])).toEqual(["10.0.0.1"]);
+      for (const rule of ["allow loopback", "allow 127.0.0.1", "allow *.berth.internal"]) {
+        expect(leftOf(policyOf([rule]), asked, ["127.0.0.1"])).toEqual(["127.0.0.1"]);
+      }
+    }
+    expect(leftOf(policy, askedOf("web.berth.internal:80", here), ["127.0.0.1", "::1"])).toHaveLength(2);
+  });
+
+  test("deny private is about names of a zone as well, unless a rule before it lets these", () => {
+    const asked = askedOf("web.shop.berth.internal:80");
+    expect(leftOf(policyOf(["deny private"]), asked, ["10.0.0.5"])).toMatch(/rule 1, "deny private"/);
+    const policy = policyOf(["allow zone", "deny private"]);
+    expect(leftOf(policy, asked, ["10.0.0.5"])).toEqual(["10.0.0.5"]);
+    expect(leftOf(policy, askedOf("10.0.0.5:80"), ["10.0.0.5"])).toMatch(/rule 2, "deny private"/);
+    expect(leftOf(policy, askedOf("nas.example:80"), ["10.0.0.5"])).toMatch(/rule 2, "deny private"/);
+  });
+
   test("a zone's name may lead to private and loopback addresses, not to nowhere nor to ourselves", () => {
-    const asked = askedOf("web.berth.internal:80", elsewhere);
+    const asked = askedOf("web.berth.internal:80");
     expect(leftOf(policyOf([], "deny"), asked, ["10.0.0.1", "127.0.0.1", "fd00::1"])).toHaveLength(3);
     expect(leftOf(policyOf(), asked, ["0.0.0.0"])).toMatch(/no address of a container host/);
     const policy = { ...policyOf(), ownBlocks: [blockOf("127.64.0.0/10")] };

@@ -91,17 +91,14 @@ function judgeAddress(policy: Policy, asked: Asked, address: Address, port: numb
 function guardReason(policy: Policy, asked: Asked, forms: readonly Address[]): string | undefined {
   const { destination, inZone, client } = asked;
   const isOwn = (address: Address) => policy.ownBlocks?.some((block) => isInBlock(address, block)) ?? false;
-  if (inZone) {
-    if (!forms.some((form) => isUnspecifiedAddress(form) || isOwn(form))) return undefined;
+  if (inZone && forms.some((form) => isUnspecifiedAddress(form) || isOwn(form))) {
     return "the resolver's answer is no address of a container host";
   }
-  if (namesThisMachine(destination)) {
-    if (
-      !forms.some((form) => isOwnMachine(form) || isOwn(form)) ||
-      (client !== undefined && isLoopback(client))
-    )
-      return undefined;
-    return "this machine's own addresses are for clients on this machine only";
+  // Ports are published on loopback so that nobody else gets there, a zone's names notwithstanding.
+  if (inZone || namesThisMachine(destination)) {
+    const isHere = client !== undefined && isLoopback(client);
+    if (isHere || !forms.some((form) => isOwnMachine(form) || isOwn(form))) return undefined;
+    return "this machine's own addresses are for clients on this machine only; a rule such as allow loopback lets others";
   }
   if (!forms.some((form) => isGuarded(form) || isOwn(form))) return undefined;
   return "a name outside the zones leads to this machine or its link, as in DNS rebinding; a rule such as allow loopback lets it";
