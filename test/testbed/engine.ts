@@ -85,26 +85,27 @@ export class Engine extends EngineCli {
 
   /** Ends the engine and removes everything it made, whatever state it is in. */
   async stop(): Promise<void> {
-    this.thaw();
-    if (this.pid !== undefined) await this.#removeContainers();
+    await this.removeContainers();
     await this.#dockerd.end("SIGTERM", 15_000);
     removeEngineTraces(this.dir);
     this.#forget();
     await this.#ownNetns?.remove();
   }
 
-  /** What is on the machine because of this engine; empty after stop(). */
-  traces(): string[] {
-    return [...mountsBelow(this.dir), ...engineProcesses(this.dir).map((pid) => `process ${pid}`)];
-  }
-
-  // Before dockerd ends: at its own end it would stop them politely, 10 s for each that ignores SIGTERM.
-  async #removeContainers(): Promise<void> {
+  /** Before dockerd ends: at its own end it would stop them politely, 10 s for one that ignores SIGTERM. */
+  async removeContainers(): Promise<void> {
+    this.thaw();
+    if (this.pid === undefined) return;
     try {
       const ids = await this.run(["ps", "--all", "--quiet"], { timeoutMs: 5000 });
       if (ids.trim()) await this.run(["rm", "--force", ...ids.trim().split("\n")], { timeoutMs: 20_000 });
     } catch {
       // An engine too broken to do that is killed next, and its containers with it.
     }
+  }
+
+  /** What is on the machine because of this engine; empty after stop(). */
+  traces(): string[] {
+    return [...mountsBelow(this.dir), ...engineProcesses(this.dir).map((pid) => `process ${pid}`)];
   }
 }

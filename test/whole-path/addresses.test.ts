@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mustRun } from "../testbed/process.ts";
@@ -45,8 +46,16 @@ describe("a host behind NAT", () => {
   beforeAll(async () => {
     world = await createWorld({ hasAgents: false });
     await serve(engineOf(world), "web");
-    // The NAT's outer address: what comes to it is passed on to the host.
-    await atHost(world, "ip addr add 10.77.0.77/32 dev lo");
+    const [, port] =
+      (await engineOf(world).docker("port", "web", "80/tcp")).split("\n", 1)[0]?.split(":") ?? [];
+    const file = `[[service]]\nname = "filed"\nport = ${port}\nservice-port = 80\n`;
+    mkdirSync(join(world.dir, "services.d"));
+    writeFileSync(join(world.dir, "services.d", "web.toml"), file);
+    const labels = { "berth.publish": "80" };
+    await engineOf(world).runContainer({ name: "quiet", labels, env: { BERTH_PAGE: "quiet" } });
+    // The NAT's outer address is not the host's own, who cannot reach it either: what others send to it is passed on to the host.
+    await mustRun(["ip", "-n", world.client.netns, "route", "add", "10.77.0.77", "via", "10.77.0.1"]);
+    await atHost(world, "iptables -t nat -A PREROUTING -i eth0 -d 10.77.0.77 -j DNAT --to 10.77.0.1");
     await atHost(world, "iptables -t nat -A POSTROUTING -o eth0 -p tcp -j SNAT --to-source 10.77.0.77");
   });
   afterAll(() => world?.close());
@@ -58,9 +67,15 @@ describe("a host behind NAT", () => {
       socket: engineOf(world).socketPath,
       dir: join(dir, "agent"),
     };
-    await startAgent({ ...place, resolver }, ["--advertise", "observed"]);
+    const flags = ["--advertise", "observed", "--services-dir", join(dir, "services.d")];
+    await startAgent({ ...place, resolver }, flags);
     await untilAddresses(world, ["10.77.0.77"]);
     await untilPage(world, page, "web");
+  });
+
+  it("relays, and finds services of files, at its own address", async () => {
+    await untilPage(world, "http://quiet.berth.internal/", "quiet");
+    await untilPage(world, "http://filed.berth.internal/", "web");
   });
 });
 

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { agentOptions } from "../../agent/config.ts";
+import type { EngineLimits } from "../../agent/engine/docker-engine.ts";
 import { type RunningAgent, startAgent } from "../../agent/main.ts";
 import { readConfig } from "../../shared/config.ts";
 import { createLog } from "../../shared/log.ts";
@@ -15,6 +16,10 @@ export type BesideOptions = {
   dir: string;
   /** More of the agent's options, by camelCase key. */
   flags?: Record<string, string>;
+  /** Seconds a silent engine's containers stay declared, also fewer than the option takes. */
+  graceSeconds?: number;
+  /** Other than the usual ones. */
+  engineLimits?: EngineLimits;
 };
 
 /** Where the agent says its host is reached. */
@@ -26,6 +31,8 @@ export function startAgentBeside({
   resolver,
   dir,
   flags = {},
+  graceSeconds,
+  engineLimits,
 }: BesideOptions): Promise<RunningAgent> {
   const stateDir = join(dir, "state");
   const tokenFile = join(dir, "token");
@@ -38,5 +45,9 @@ export function startAgentBeside({
     ...flags,
   };
   const log = createLog("agent", "error", (line) => console.error(line));
-  return startAgent(readConfig(agentOptions, all, {}), { fetch, log });
+  const config = readConfig(agentOptions, all, {});
+  return startAgent(
+    { ...config, engineGrace: graceSeconds ?? config.engineGrace },
+    { fetch, log, ...(engineLimits === undefined ? {} : { engineLimits }) },
+  );
 }

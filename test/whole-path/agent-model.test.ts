@@ -11,11 +11,13 @@ import { whyNoPodman } from "../testbed/requirements.ts";
 import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
 import { until } from "../testbed/wait.ts";
 import { ownAddresses, startAgentBeside } from "./agent-beside.ts";
-import { declaredIn, truthOf } from "./engine-truth.ts";
+import { declaredHealthIn, declaredIn, truthOf, truthWithHealthOf } from "./engine-truth.ts";
 import {
   drawAction,
+  engineLimits,
   type ModelEngine,
   restartUntold,
+  returnMs,
   runFirst,
   startOneAndEndOne,
   stopEventOf,
@@ -31,7 +33,8 @@ const seeds = Array.from({ length: Number(process.env.BERTH_MODEL_SEEDS ?? 3) },
 const steps = Number(process.env.BERTH_MODEL_STEPS ?? 40);
 const stepsBetweenRests = 10;
 const timeout = 60_000 + steps * 10_000;
-const resyncSeconds = 2;
+const resyncSeconds = 1;
+const graceSeconds = 6;
 
 /** A lost event is made good by the next resync, which a slow machine may be slow about. */
 const lateMs = resyncSeconds * 1000 + 8_000;
@@ -72,8 +75,9 @@ describe.skipIf(whyNoPodman() !== undefined)(
       const bed = await openBed(seed);
       const story: string[] = [];
       try {
-        for (const own of bed.engines)
-          await bed.stale.during(own.engine, own.prefix, () => runFirst(own, random));
+        await Promise.all(
+          bed.engines.map((own) => bed.stale.during(own.engine, own.prefix, () => runFirst(own, random))),
+        );
         for (let step = 1; step <= steps; step++) {
           const own = bed.engines[Math.floor(random() * bed.engines.length)];
           if (own === undefined) continue;
@@ -87,9 +91,13 @@ describe.skipIf(whyNoPodman() !== undefined)(
           await expectTruth(bed);
           // A later event would make good what an earlier one lost: so nothing is heard of these, and nothing comes after them.
           for (const { plan } of bed.engines) plan.drop = 1;
-          for (const own of bed.engines)
-            await bed.stale.during(own.engine, own.prefix, () => startOneAndEndOne(own, step));
-          await expectTruth(bed);
+          await Promise.all(
+            bed.engines.map((own) =>
+              bed.stale.during(own.engine, own.prefix, () => startOneAndEndOne(own, step)),
+            ),
+          );
+          // What follows at once is checked for good.
+          await expectTruth(bed, { isForGood: false });
           // Only that they were told to stop is heard of these, and nothing of their new run.
           for (const own of bed.engines) own.plan.spared = stopEventOf(own);
           await Promise.all(bed.engines.map(restartUntold));
@@ -98,6 +106,7 @@ describe.skipIf(whyNoPodman() !== undefined)(
             plan.drop = someDropped;
             plan.spared = undefined;
           }
+          if (step === stepsBetweenRests) await silencePastGrace(bed, seed);
         }
         expect(bed.stale.worst.ms, bed.stale.worst.what).toBeLessThan(lateMs);
         const counts = bed.engines.map(({ prefix, proxy }) => ({ prefix, ...proxy.counts }));
@@ -139,6 +148,8 @@ describe.skipIf(whyNoPodman() !== undefined)(
         resolver,
         dir: join(dir.path, `seed-${seed}`),
         flags: { resync: `${resyncSeconds}` },
+        graceSeconds,
+        engineLimits,
       });
       return {
         engines: proxied,
@@ -153,17 +164,46 @@ describe.skipIf(whyNoPodman() !== undefined)(
       };
     }
 
-    async function expectTruth({ engines: all, resolver }: Bed): Promise<void> {
+    /** One engine says nothing for longer than it is believed: its ports go, the others' follow what they do, and all is well when it speaks. */
+    async function silencePastGrace(bed: Bed, seed: number): Promise<void> {
+      const own = bed.engines[seed % bed.engines.length];
+      if (own === undefined) throw new Error("there is no engine");
+      const others = bed.engines.filter((one) => one !== own);
+      own.disturbedAt = Number.POSITIVE_INFINITY;
+      const isFrozen = seed % 2 === 1;
+      if (isFrozen) own.engine.freeze();
+      else own.proxy.hang();
+      try {
+        // One that only the agent hears nothing of works on meanwhile.
+        await Promise.all((isFrozen ? others : bed.engines).map((one) => startOneAndEndOne(one, 1_000)));
+        await until("the silent engine's ports are gone", async () => {
+          const truths = await Promise.all(others.map(({ engine }) => truthOf(engine, ownAddresses)));
+          expect(declaredIn(bed.resolver)).toEqual(truths.flat().toSorted());
+          expect(bed.resolver.problems).toContain("engine-unreachable");
+          return true;
+        });
+      } finally {
+        own.engine.thaw();
+        own.proxy.release();
+        own.disturbedAt = Date.now() + returnMs;
+      }
+      await expectTruth(bed);
+    }
+
+    async function expectTruth({ engines: all, resolver }: Bed, { isForGood = true } = {}): Promise<void> {
       await until(
         "the declared set is what the engines show",
         async () => {
-          const truths = await Promise.all(all.map(({ engine }) => truthOf(engine, ownAddresses)));
-          expect(declaredIn(resolver)).toEqual(truths.flat().toSorted());
+          const truths = await Promise.all(all.map(({ engine }) => truthWithHealthOf(engine, ownAddresses)));
+          expect(declaredIn(resolver)).toEqual(truths.flatMap(({ lines }) => lines).toSorted());
           expect(resolver.problems.filter((problem) => !allowed.test(problem))).toEqual([]);
+          const health = truths.flatMap(({ health: own }) => [...own]);
+          expect(Object.fromEntries(health)).toMatchObject(Object.fromEntries(declaredHealthIn(resolver)));
           return true;
         },
         { timeoutMs: 60_000, everyMs: 200 },
       );
+      if (!isForGood) return;
       // And it stays so: nothing that was on its way undoes it.
       await sleep(1_000);
       const truths = await Promise.all(all.map(({ engine }) => truthOf(engine, ownAddresses)));

@@ -32,8 +32,8 @@ const run = (name: string, labels: Record<string, string>, command?: string[]) =
     env: { BERTH_PAGE: name },
     ...(command === undefined ? {} : { command }),
   });
-const srvPort = async (name: string): Promise<number | undefined> => {
-  const { answer } = await world.doh.ask(`_80._tcp.${name}.berth.internal`, "SRV");
+const srvPort = async (name: string, servicePort = 80): Promise<number | undefined> => {
+  const { answer } = await world.doh.ask(`_${servicePort}._tcp.${name}.berth.internal`, "SRV");
   return answer.flatMap(({ rdata }) => ("port" in rdata ? [rdata.port] : []))[0];
 };
 
@@ -96,9 +96,14 @@ describe("a container that is told to stop", () => {
   it("is gone from the answers while it still works, and other signals change nothing", async () => {
     const engine = engineOf(world);
     const stubborn =
-      "trap '' TERM; trap ':' HUP; httpd -f -p 80 -h /www & while :; do sleep 1 & wait $!; done";
-    await engine.runContainer({ name: "deaf", publish: ["80"], command: ["/bin/sh", "-c", stubborn] });
+      "trap '' TERM; trap ':' HUP; httpd -p 81 -h /www; httpd -f -p 80 -h /www & while :; do sleep 1 & wait $!; done";
+    await engine.runContainer({
+      ...{ name: "deaf", publish: ["80"], labels: { "berth.publish": "81" } },
+      command: ["/bin/sh", "-c", stubborn],
+    });
     await until("deaf is there", () => isAnswered(world, "deaf"));
+    await until("deaf is relayed", async () => (await srvPort("deaf", 81)) !== undefined);
+    const held = await heldConnection((await srvPort("deaf", 81)) ?? 0);
     await engine.docker("kill", "--signal", "HUP", "deaf");
     // The next start is heard after it.
     await engine.runContainer({ name: "marker", publish: ["80"] });
@@ -107,11 +112,27 @@ describe("a container that is told to stop", () => {
     const stopping = engine.docker("stop", "--time", "8", "deaf");
     await until("deaf is gone from the answers", async () => !(await isAnswered(world, "deaf")));
     expect(await engine.docker("inspect", "--format", "{{.State.Running}}", "deaf")).toBe("true");
+    expect(await held.answer()).toMatch(/^HTTP\/1\.\d \d{3} /);
     await stopping;
     await engine.docker("start", "deaf");
     await until("deaf is back", () => isAnswered(world, "deaf"));
   });
 });
+
+/** A connection to a port of the host that says nothing until its answer is asked for. */
+async function heldConnection(port: number): Promise<{ answer(): Promise<string> }> {
+  const go = join(files.path, "go");
+  const asks = `while ! [ -e ${go} ]; do sleep 0.05; done; printf 'GET / HTTP/1.0\\r\\n\\r\\n'`;
+  const argv = ["sh", "-c", `(${asks}) | socat -d -d -t 5 - TCP4:${world.hosts[0]?.address}:${port}`];
+  const client = startProcess(argv, { netns: world.client.netns });
+  await client.waitForLine(/starting data transfer loop/);
+  return {
+    async answer() {
+      writeFileSync(go, "");
+      return client.waitForLine(/^HTTP/);
+    },
+  };
+}
 
 describe("a service that no engine knows", () => {
   const file = join(servicesDir, "site.toml");

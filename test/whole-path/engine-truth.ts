@@ -1,3 +1,4 @@
+import { askEngine, inspectRunning } from "../testbed/engine-api.ts";
 import type { EngineCli } from "../testbed/engine-cli.ts";
 import type { PushRecorder } from "./push-recorder.ts";
 
@@ -7,21 +8,20 @@ import type { PushRecorder } from "./push-recorder.ts";
  * container's.
  */
 export async function truthOf(engine: EngineCli, addresses: string[]): Promise<string[]> {
-  const ids = (await engine.docker("ps", "--quiet", "--no-trunc")).split("\n").filter(Boolean);
-  if (ids.length === 0) return [];
-  const containers = JSON.parse(await engine.docker("inspect", ...ids)) as Inspected[];
-  const lines = await Promise.all(
-    containers.map(async (container) => {
-      const owner = ownerOf(container, containers);
-      if (!isServing(container) || owner === undefined) return [];
-      if (owner === container && !isHost(owner)) return publishedOf(owner, container.Name, addresses);
-      const exposed = await exposedOf(engine, container);
-      if (isHost(owner)) return openOnHost(container.Name, exposed, addresses);
-      const isInNetworkOfBefore = Date.parse(owner.State.StartedAt) > Date.parse(container.State.StartedAt);
-      return isInNetworkOfBefore ? [] : publishedOf(owner, container.Name, addresses, exposed);
-    }),
-  );
-  return lines.flat().toSorted();
+  return linesOf(engine, await inspectRunning<Inspected>(engine), addresses);
+}
+
+/** The same, with the health of each container that runs, by its name: `none` where no HEALTHCHECK is. */
+export async function truthWithHealthOf(
+  engine: EngineCli,
+  addresses: string[],
+): Promise<{ lines: string[]; health: Map<string, string> }> {
+  const containers = await inspectRunning<Inspected>(engine);
+  const health = containers.map(({ Name, State }): [string, string] => [
+    Name.replace("/", ""),
+    State.Health?.Status || "none",
+  ]);
+  return { lines: await linesOf(engine, containers, addresses), health: new Map(health) };
 }
 
 /** What the registry was told last, in the same words. */
@@ -36,11 +36,43 @@ export function declaredIn(resolver: PushRecorder): string[] {
   return lines.toSorted();
 }
 
+/** What the registry was told of the containers' health, by their names; not of those that flap, which count as unhealthy. */
+export function declaredHealthIn(resolver: PushRecorder): Map<string, string> {
+  const flapping = new Set(resolver.problems.filter((problem) => problem.endsWith(" flapping")));
+  const bindings = resolver.declared?.bindings.filter(({ rule }) => rule === "container") ?? [];
+  const told = bindings.map(({ name, health }): [string, string] => [
+    name.slice(0, name.indexOf(".")),
+    health,
+  ]);
+  return new Map(told.filter(([container]) => !flapping.has(`${container} flapping`)));
+}
+
+async function linesOf(engine: EngineCli, containers: Inspected[], addresses: string[]): Promise<string[]> {
+  const lines = await Promise.all(
+    containers.map(async (container) => {
+      const owner = ownerOf(container, containers);
+      if (!isServing(container) || owner === undefined) return [];
+      if (owner === container && !isHost(owner)) return publishedOf(owner, container.Name, addresses);
+      const exposed = await exposedOf(engine, container);
+      if (isHost(owner)) return openOnHost(container.Name, exposed, addresses);
+      const isInNetworkOfBefore = Date.parse(owner.State.StartedAt) > Date.parse(container.State.StartedAt);
+      return isInNetworkOfBefore ? [] : publishedOf(owner, container.Name, addresses, exposed);
+    }),
+  );
+  return lines.flat().toSorted();
+}
+
 type Inspected = {
   Id: string;
   Name: string;
   Image: string;
-  State: { Running: boolean; Paused: boolean; Restarting: boolean; StartedAt: string };
+  State: {
+    Running: boolean;
+    Paused: boolean;
+    Restarting: boolean;
+    StartedAt: string;
+    Health?: { Status: string };
+  };
   Config: { ExposedPorts?: Record<string, object> | null };
   HostConfig: { NetworkMode: string };
   NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> };
@@ -67,7 +99,7 @@ async function exposedOf(engine: EngineCli, container: Inspected): Promise<strin
   const { Config, Image } = container;
   const own = Object.keys(Config.ExposedPorts ?? {});
   if (own.length > 0) return own;
-  const [image] = JSON.parse(await engine.docker("image", "inspect", Image)) as Pick<Inspected, "Config">[];
+  const image = (await askEngine(engine, `/images/${Image}/json`)) as Pick<Inspected, "Config"> | undefined;
   return Object.keys(image?.Config.ExposedPorts ?? {});
 }
 

@@ -24,9 +24,12 @@ export type Random = () => number;
 /** `what` is for the story that a failing run tells. */
 export type Action = { what: string; act(): Promise<void> };
 
+/** Short, so that silences of seconds meet them all. */
+export const engineLimits = { callMs: 3_000, quietMs: 1_000 };
+
 const slots = 4;
 /** An agent that found no engine may wait so long until it looks again. */
-const returnMs = 12_000;
+export const returnMs = 12_000;
 
 /** One action, drawn by chance. Many are impossible when their turn comes, as people's are: the engine's refusal is part of the game. */
 export function drawAction(own: ModelEngine, random: Random): Action {
@@ -48,14 +51,16 @@ export async function runFirst(
   { engine, prefix }: Pick<ModelEngine, "engine" | "prefix">,
   random: Random,
 ): Promise<void> {
-  for (let slot = 0; slot < slots; slot++) {
-    const name = `${prefix}${slot}`;
-    await engine.docker(...runOf(name, prefix, random));
-  }
-  await engine.docker(...idle(`${prefix}h`, "--network", "host"));
-  // Nobody acts on the owner, so the guest can always be started.
-  await engine.docker("run", "--detach", "--name", `${prefix}o`, "--publish", "80", "berth-sample");
-  await engine.docker(...idle(`${prefix}g`, "--network", `container:${prefix}o`));
+  // Drawn first: who is started before whom must not change what.
+  const [owner, ...others] = Array.from({ length: slots }, (_, slot) =>
+    runOf(`${prefix}${slot}`, prefix, random),
+  );
+  const host = idle(`${prefix}h`, "--network", "host");
+  // Nobody acts on this owner, so its guest can always be started.
+  const fixed = ["run", "--detach", "--name", `${prefix}o`, "--publish", "80", "berth-sample"];
+  await Promise.all([owner ?? [], fixed].map((args) => engine.docker(...args)));
+  const guest = idle(`${prefix}g`, "--network", `container:${prefix}o`);
+  await Promise.all([...others, host, guest].map((args) => engine.docker(...args)));
 }
 
 /** At least one of its effects is certain, whatever there was before. */
@@ -72,8 +77,8 @@ export async function restartUntold({
   engine,
   prefix,
 }: Pick<ModelEngine, "engine" | "prefix">): Promise<void> {
-  for (const name of ["h", "g"])
-    await engine.docker("restart", "--time", "2", `${prefix}${name}`).catch(() => undefined);
+  const names = ["h", "g"].map((name) => `${prefix}${name}`);
+  await Promise.allSettled(names.map((name) => engine.docker("restart", "--time", "2", name)));
 }
 
 /** The event that says a container was told to stop, and not the one that says it has. */
@@ -101,8 +106,17 @@ const containerActions: ((container: string, random: Random, prefix: string) => 
   (container) => ["kill", "--signal", "HUP", container],
   (container, random) =>
     random() < 0.5 ? ["rename", container, `${container}x`] : ["rename", `${container}x`, container],
+  (container) => ["exec", container, "touch", "/good"],
+  (container) => ["exec", container, "touch", "/good"],
+  (container) => ["exec", container, "rm", "/good"],
   (container) => ["network", "connect", "aaa", container],
   (container) => ["network", "disconnect", "aaa", container],
+];
+
+/** Bad, once it was good, as soon as the file is gone. */
+const healthCheck = [
+  ...["--health-cmd", "test -e /good", "--health-interval", "1s"],
+  ...["--health-retries", "1", "--health-start-period", "2s"],
 ];
 
 const shapes: string[][] = [
@@ -111,7 +125,8 @@ const shapes: string[][] = [
   ["--publish", "80", "--publish", "443", "--network", "aaa"],
   ["--publish", "80", "--restart", "always"],
   // Its probes fill the event stream.
-  ["--publish", "80", "--health-cmd", "true", "--health-interval", "1s"],
+  ["--publish", "80", ...healthCheck],
+  ["--publish", "80", ...healthCheck],
   [],
 ];
 
@@ -138,6 +153,8 @@ function fixedPort(container: string, prefix: string): number {
 function drawDisturbance(own: ModelEngine, random: Random): Action {
   const { engine, proxy, prefix } = own;
   const pauseMs = 200 + Math.floor(random() * 1500);
+  // A third of them outlast the limit of a call, nearly all that of a quiet stream.
+  const silenceMs = pauseMs + Math.floor(random() * engineLimits.callMs);
   const choices: Record<string, () => Promise<void>> = {
     "kill -9": async () => {
       await engine.kill9();
@@ -148,12 +165,12 @@ function drawDisturbance(own: ModelEngine, random: Random): Action {
     "restart by SIGKILL": () => engine.restart({ signal: "SIGKILL" }),
     freeze: async () => {
       engine.freeze();
-      await sleep(pauseMs);
+      await sleep(silenceMs);
       engine.thaw();
     },
     "hang of all calls": async () => {
       proxy.hang();
-      await sleep(pauseMs);
+      await sleep(silenceMs);
       proxy.release();
     },
     "broken streams": async () => proxy.breakStreams(),

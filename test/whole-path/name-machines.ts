@@ -17,16 +17,21 @@ export interface MachineKind {
   title: string;
   /** Its name resolution begins anew. */
   restart: string[];
+  /** Somebody undoes what was set, by a shell's line. */
+  undo: string;
   /** Whether names outside the zone pass the proxy too. */
   asksForAll: boolean;
   prepare(put: Put, root: string): void;
 }
+
+const dnsmasqFile = "/etc/NetworkManager/dnsmasq.d/berth-dns.conf";
 
 export const machineKinds: MachineKind[] = [
   {
     name: "systemd-resolved, its network by systemd-networkd",
     title: "systemd-resolved",
     restart: ["systemctl", "restart", "systemd-resolved.service"],
+    undo: "resolvectl revert berth0",
     asksForAll: false,
     prepare(put, root) {
       mask(root, "NetworkManager.service");
@@ -39,6 +44,7 @@ export const machineKinds: MachineKind[] = [
     name: "systemd-resolved, its network by NetworkManager",
     title: "systemd-resolved",
     restart: ["systemctl", "restart", "NetworkManager.service"],
+    undo: "systemctl disable --now berth-dns.service",
     asksForAll: false,
     prepare(put) {
       putConnection(put);
@@ -48,6 +54,8 @@ export const machineKinds: MachineKind[] = [
     name: "NetworkManager's dnsmasq",
     title: "NetworkManager with its dnsmasq",
     restart: ["systemctl", "restart", "NetworkManager.service"],
+    // dnsmasq has read that there is no such file when it is there again.
+    undo: `mv ${dnsmasqFile} /root && nmcli general reload dns-full && sleep 1 && mv /root/berth-dns.conf ${dnsmasqFile}`,
     asksForAll: false,
     prepare(put, root) {
       mask(root, "systemd-resolved.service");
@@ -62,6 +70,7 @@ export const machineKinds: MachineKind[] = [
     name: "a resolv.conf that nobody writes",
     title: "a plain /etc/resolv.conf",
     restart: ["true"],
+    undo: "sed -i '/^# berth:/d;/^nameserver 127/d' /etc/resolv.conf",
     asksForAll: true,
     prepare(put, root) {
       for (const unit of ["systemd-resolved.service", "NetworkManager.service"]) mask(root, unit);

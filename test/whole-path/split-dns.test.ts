@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -11,10 +11,12 @@ import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts
 import { until } from "../testbed/wait.ts";
 import { startStandIn } from "./dns-stand-in.ts";
 import { bootInstalled, createCable, machineKinds, outside } from "./name-machines.ts";
+import { startNamedPage } from "./named-page.ts";
 
 /** What each server answers, so that an address tells who was asked. */
 const [byListener, byNetwork, foreign] = ["127.64.0.9", "192.0.2.66", "192.0.2.7"];
 const inZone = "web.shop.berth.internal";
+const pageName = "shop.lab.berth.internal";
 const elsewhere = "www.outside.example";
 
 let built: TemporaryDir;
@@ -33,12 +35,13 @@ describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a mach
   let spaces: Netns[];
   let machine: Machine;
   let listener: StartedProcess;
+  let network: StartedProcess;
   let before: string;
 
   beforeAll(async () => {
     spaces = await createCable();
     const [own, other] = spaces.map(({ name }) => name) as [string, string];
-    await startStandIn(other, {
+    network = await startStandIn(other, {
       address: outside,
       port: 53,
       answers: { "outside.example": foreign, "berth.internal": byNetwork },
@@ -82,8 +85,17 @@ describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a mach
 
   it("stay so when it is installed again, which changes nothing", async () => {
     const once = await settings();
-    await install();
+    const { stderr } = await machine.run("berth", "dns", "install", "--zone", "berth.internal");
+    expect(stderr).toContain("is set for berth.internal already");
     expect(await settings()).toBe(once);
+    await checkNames();
+  });
+
+  it("come back with another installation when somebody has undone what it set", async () => {
+    await machine.must("sh", "-c", kind.undo);
+    await until("the network's answer", async () => (await addressOf(inZone)) === byNetwork);
+    expect((await machine.run("berth", "dns", "status")).code).toBe(1);
+    expect(await install()).toContain("what programs ask about berth.internal arrives there");
     await checkNames();
   });
 
@@ -108,6 +120,31 @@ describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a mach
     listener = await startListener();
     await untilInZone();
   });
+
+  // Where systemd-resolved sends names apart, the tests of the proxy as a service have the proxy itself.
+  if (kind.title !== "systemd-resolved") {
+    it("lead to the service by the proxy itself, and no other name goes round in a circle", async () => {
+      await listener.stop();
+      const said = await startProxy();
+      expect(said).toContain("what programs ask about berth.internal arrives there");
+      await until("the page's name", async () => (await addressOf(pageName))?.startsWith("127."));
+      const fetch = `exec 3<>/dev/tcp/${pageName}/80 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`;
+      expect(await machine.must("timeout", "20", "bash", "-c", fetch)).toContain("the shop");
+      expect(await addressOf(`nobody.${pageName}.`)).toBe(undefined);
+      expect(await addressOf("one.outside.example")).toBe(foreign);
+      // Told of a zone too many, the machine asks the proxy what the proxy has to ask of the network.
+      await install("berth.internal,outside.example");
+      expect(await addressOf("two.outside.example")).toBe(foreign);
+      const asked = network.lines.filter((line) => /^asked (one|two)\.outside\.example\./.test(line));
+      expect(asked.length).toBeLessThan(5);
+      // The other way round the zone is one too few.
+      await install("outside.example");
+      const { code, stdout } = await machine.run("berth", "dns", "status");
+      expect(stdout.includes("the zone berth.internal are not asked of the proxy")).toBe(!kind.asksForAll);
+      expect(code).toBe(kind.asksForAll ? 0 : 1);
+      await machine.must("systemctl", "stop", "berth-transparent.service");
+    });
+  }
 
   it("are the network's again after removal, every file as it was", async () => {
     await machine.must("berth", "dns", "remove");
@@ -152,8 +189,20 @@ describe.skipIf(whyNoMachines()).each(machineKinds)("names of the zone on a mach
     });
   }
 
-  function install(): Promise<string> {
-    return machine.must("berth", "dns", "install", "--zone", "berth.internal");
+  function install(zones = "berth.internal"): Promise<string> {
+    return machine.must("berth", "dns", "install", "--zone", zones);
+  }
+
+  /** The package's own, in the place of its stand-in, with a resolver beyond the network; the machine is told by its word. */
+  async function startProxy(): Promise<string> {
+    const dir = mkdtempSync(join(built.path, "page-"));
+    const place = { netns: spaces[1]?.name ?? "", address: outside, dir };
+    const { url, caFile, readerTokenFile } = await startNamedPage(place, "shop.lab", "the shop");
+    machine.write("/etc/berth/proxy.env", `BERTH_RESOLVER=${url}\n`);
+    machine.write("/etc/berth/ca.pem", readFileSync(caFile, "utf8"), 0o600);
+    machine.write("/etc/berth/reader.token", readFileSync(readerTokenFile, "utf8"), 0o600);
+    await machine.must("systemctl", "start", "berth-transparent.service");
+    return machine.must("berth", "dns", "install");
   }
 
   async function checkNames(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Declared } from "../../shared/binding.ts";
+import { inspectRunning } from "../testbed/engine-api.ts";
 import type { EngineCli } from "../testbed/engine-cli.ts";
 
 /** How long after its end a port was still declared, at the worst. */
@@ -36,13 +37,7 @@ export class StalePorts {
 }
 
 async function openPorts(engine: EngineCli, prefix: string): Promise<Set<string>> {
-  const ids = (await engine.docker("ps", "--quiet", "--no-trunc", "--filter", `name=${prefix}`))
-    .split("\n")
-    .filter(Boolean);
-  if (ids.length === 0) return new Set();
-  // One that has gone meanwhile makes the whole call fail.
-  const text = await engine.docker("inspect", ...ids).catch(() => "[]");
-  const containers = JSON.parse(text) as Inspected[];
+  const containers = await inspectRunning<Inspected>(engine, prefix);
   return new Set(containers.filter(({ State }) => State.Running && !State.Paused).flatMap(portsOf));
 }
 

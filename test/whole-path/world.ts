@@ -44,6 +44,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const dir = makeTemporaryDir("berth-w-");
   const machines = await createHosts(options.hosts ?? 1, options.engine);
   const close = async () => {
+    // Engines are processes too, and end them slowly.
+    await Promise.all(machines.hosts.map(({ engine }) => engine.removeContainers()));
     await stopAll();
     await machines.close().finally(() => dir.remove());
   };
