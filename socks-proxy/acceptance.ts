@@ -1,3 +1,4 @@
+import { noticeVanishing } from "../client/connect/keep-alive.ts";
 import { type Address, parseAddress } from "../shared/address.ts";
 import { describeFault } from "../shared/errors.ts";
 import { drain } from "./drain.ts";
@@ -23,13 +24,14 @@ export class Acceptance {
     const { socket } = channel;
     const client = this.#localAddress ?? parseAddress(socket.remoteAddress?.replace(/%.*$/, "") ?? "");
     counts.accepted++;
-    const excess = admission.admit(client ?? "");
+    const excess = admission.admit(client);
     if (excess !== undefined) {
       // A reply would have to know the protocol, and so would wait for the client.
       socket.destroy();
       this.#turnAway(excess);
       return;
     }
+    if (client !== undefined) noticeVanishing(socket, client);
     const connection = new ServedConnection(channel, client);
     this.#open.add(connection);
     counts.connections = this.#open.size;
@@ -54,7 +56,7 @@ export class Acceptance {
       log.error(`a connection ended by a fault of the proxy's own: ${describeFault(fault)}`);
       connection.destroy();
     }
-    admission.release(connection.client ?? "");
+    admission.release(connection.client);
     this.#open.delete(connection);
     counts.connections = this.#open.size;
     this.#toldIfEmpty();

@@ -16,7 +16,7 @@ test("nothing needs to be set", () => {
     handshakeTimeout: 10,
     resolveTimeout: 5,
     connectTimeout: 10,
-    idleTimeout: 7200,
+    idleTimeout: 7440,
     restartPatience: 10,
     connectionsPerClient: 2048,
     connections: 8192,
@@ -29,6 +29,10 @@ test("nothing needs to be set", () => {
     upstreamDns: [],
     stateDir: undefined,
   });
+});
+
+test("there need be no idle limit", () => {
+  expect(readConfig(proxyOptions, { idleTimeout: "0" }, {}).idleTimeout).toBe(0);
 });
 
 test("loopback is listened on by any of its names", () => {

@@ -15,6 +15,9 @@ import { type Name, parseName } from "../shared/name.ts";
 /** The longest delay a timer takes is 2^31 - 1 ms, some 24 days. */
 const day = 86_400;
 
+/** No less than what a translator of addresses has to keep a silent connection for (RFC 5382 REQ-5). */
+const standardIdle = 2 * 3_600 + 4 * 60;
+
 const outsideSchema: z.ZodType<"allow" | "deny"> = z
   .enum(["allow", "deny"], { error: "allow or deny" })
   .default("allow");
@@ -167,8 +170,8 @@ export const proxyOptions = {
     value: "SECONDS",
   },
   idleTimeout: {
-    schema: secondsOption(1, 20 * day, 7200),
-    help: "seconds without a byte in either direction that end a connection (7200)",
+    schema: secondsOption(0, 20 * day, standardIdle),
+    help: "seconds without a byte in either direction that end a connection, 0 for no limit (7440)",
     value: "SECONDS",
   },
   restartPatience: {
@@ -178,7 +181,7 @@ export const proxyOptions = {
   },
   connectionsPerClient: {
     schema: countOption(1, 1_000_000, 2048),
-    help: "connections that one client address (of IPv6, one /64), or one user, may have at a time (2048)",
+    help: "connections that one client elsewhere (an address; of IPv6, one /64), or one user, may have at a time (2048)",
     value: "COUNT",
   },
   connections: {

@@ -8,7 +8,7 @@ export interface ProxyCounts {
   granted: number;
   /** Requests and hand-shakes that did not, by the kind of reason. */
   refused: ReadonlyMap<string, number>;
-  /** From clients to endpoints and back, of relays that have ended. */
+  /** From clients to endpoints and back, of relays and HTTP requests that have ended, and of datagrams as they go. */
   bytesUp: number;
   bytesDown: number;
 }

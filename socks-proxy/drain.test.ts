@@ -3,8 +3,10 @@ import { expect, onTestFinished, test } from "vitest";
 
 import { serviceRecords } from "../client/testing/doh-server.ts";
 import { type Drainable, drain } from "./drain.ts";
+import { Command } from "./socks/wire.ts";
 import { startBed } from "./testing/proxy.ts";
-import { requestName } from "./testing/raw-client.ts";
+import { connectRaw, greeting, nameRequest, requestName } from "./testing/raw-client.ts";
+import { datagramToIpv4, openUdpEcho, openUdpPeer } from "./testing/udp-client.ts";
 
 class Connection implements Drainable {
   isWaiting = false;
@@ -98,6 +100,39 @@ test("a proxy that is told to end ends quiet connections on both sides without a
   expect(seen).not.toContain("a reset");
   expect(bed.lines.filter((line) => line.endsWith("drained"))).toHaveLength(2);
 }, 30_000);
+
+test("a UDP association whose datagrams flow is busy; one without is ended", async () => {
+  const bed = await startBed([], { drainTimeout: 1.5 });
+  const [echo, client] = [await openUdpEcho(), await openUdpPeer()];
+  onTestFinished(async () => {
+    await bed.close();
+    echo.close();
+    client.close();
+  });
+  const [quiet, busy] = [await associated(bed.port), await associated(bed.port)];
+  const hello = datagramToIpv4("127.0.0.1", echo.port, "hello");
+  const timer = setInterval(() => client.send(hello, busy.relay), 50);
+  onTestFinished(() => clearInterval(timer));
+  const closed = bed.proxy.close();
+  const busyEnded = Promise.withResolvers<void>();
+  busy.control.socket.once("close", () => busyEnded.resolve());
+  const first = await Promise.race([
+    quiet.control.readToEnd().then(() => "quiet"),
+    busyEnded.promise.then(() => "busy"),
+  ]);
+  expect(first).toBe("quiet");
+  quiet.control.socket.end();
+  while (client.unread() > 0) await client.next();
+  expect((await client.next()).datagram).toEqual(hello);
+  await closed;
+});
+
+async function associated(port: number) {
+  const control = await connectRaw(port);
+  control.send(greeting, nameRequest("0.0.0.0", 0, Command.UdpAssociate));
+  const reply = await control.read(12);
+  return { control, relay: reply.readUInt16BE(10) };
+}
 
 test("what is busy to the last is reset: a part must not pass for the whole", async () => {
   const bed = await startBed([], { drainTimeout: 0.2 });

@@ -1,10 +1,14 @@
+import { type Address, isLoopback } from "../shared/address.ts";
 import { parseBlock } from "./policy/address-block.ts";
 
 /** How many connections there may be at a time. */
 export interface ConnectionLimits {
   /** Of all clients together. */
   connections: number;
-  /** Of one client address, an IPv6 network of 64 bits counting as one, and of one user. */
+  /**
+   * Of one client address, an IPv6 network of 64 bits counting as one, and of one user. Loopback is no client's own: all programs of this
+   * machine are there, and none may be locked out by another's many connections before all places are taken.
+   */
   connectionsPerClient: number;
 }
 
@@ -26,16 +30,18 @@ export class Admission {
     return this.#all;
   }
 
-  /** One more connection from `client`, an address; undefined when it may be. */
-  admit(client: string): Excess | undefined {
+  /** One more connection from `client`, whose address nobody knows if it is undefined; undefined when it may be. */
+  admit(client: Address | undefined): Excess | undefined {
     if (this.#all >= this.#limits.connections) return "connections";
-    if (!this.#hold(clientKey(client))) return "connections of this client";
+    const key = clientKey(client);
+    if (key !== undefined && !this.#hold(key)) return "connections of this client";
     this.#all++;
     return undefined;
   }
 
-  release(client: string): void {
-    this.#let(clientKey(client));
+  release(client: Address | undefined): void {
+    const key = clientKey(client);
+    if (key !== undefined) this.#let(key);
     this.#all--;
   }
 
@@ -71,9 +77,10 @@ export function shareOf(client: string): string {
   return network === undefined ? client : network.octets.slice(0, 8).join(".");
 }
 
-/** A user may be called as an address is written. */
-function clientKey(client: string): string {
-  return `@${shareOf(client)}`;
+/** Undefined for a program of this machine. A user may be called as an address is written. */
+function clientKey(client: Address | undefined): string | undefined {
+  if (client === undefined) return "@";
+  return isLoopback(client) ? undefined : `@${shareOf(client)}`;
 }
 
 function userKey(user: string): string {

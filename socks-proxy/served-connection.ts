@@ -9,6 +9,8 @@ export class ServedConnection implements Drainable {
   /** Where the client is; undefined when it had left before anybody asked. */
   readonly client: Address | undefined;
   isWaiting = false;
+  /** Octets that its client moved beside it: the datagrams of its UDP association. */
+  octetsBeside = 0;
   /** What ends it so that nobody takes a part for the whole; its socket's own end unless said otherwise. */
   endInOrder: (() => void) | undefined;
 
@@ -19,7 +21,7 @@ export class ServedConnection implements Drainable {
 
   bytesMoved(): number {
     const { bytesRead, bytesWritten } = this.channel.socket;
-    return bytesRead + bytesWritten;
+    return bytesRead + bytesWritten + this.octetsBeside;
   }
 
   end(): void {

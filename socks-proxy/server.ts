@@ -28,7 +28,7 @@ export interface ConnectionContext {
   admission: Admission;
   standIns: StandIns;
   times: ConnectionTimes;
-  udp: Omit<UdpAssociationPorts, "judge" | "stub">;
+  udp: Omit<UdpAssociationPorts, "stub" | "moved">;
   reverse: ResolvePorts["reverse"];
   /** Serves a client that speaks HTTP, from its first bytes on; resolves when its connection is to be ended. */
   serveHttp: (connection: ServedConnection, early: Uint8Array) => Promise<void>;
@@ -52,6 +52,7 @@ export interface ConnectionTimes {
   handshake: number;
   /** One resolution that is not followed by a connection. */
   resolve: number;
+  /** Infinity for no limit. */
   idle: number;
 }
 

@@ -11,6 +11,7 @@ import { HttpUpstreams } from "./http-upstreams.ts";
 export interface HttpTimes {
   /** For the first request's head. */
   handshake: number;
+  /** Infinity for no limit. */
   idle: number;
 }
 
@@ -63,6 +64,11 @@ export class HttpClient {
     return this.#exchanges === 0;
   }
 
+  /** An answer has been given that is not sent yet. */
+  get isAnswering(): boolean {
+    return this.#unanswered.size > 0;
+  }
+
   /** Whether `destination` is where this very connection was accepted. */
   isAt(destination: Destination): boolean {
     const { localAddress, localPort } = this.connection.channel.socket;
@@ -84,7 +90,7 @@ export class HttpClient {
     this.#unanswered.add(end);
     response.once("close", end);
     this.#answered = promise;
-    if (this.#exchanges > mostWaiting) this.stream.destroy();
+    if (this.#exchanges > mostWaiting) this.breakOff();
     await before;
     // After the last answer nothing more is asked, whatever else the client has sent.
     return !this.stream.destroyed && !this.stream.writableEnded;

@@ -7,7 +7,15 @@ import type {
 } from "node:http";
 import type { Socket } from "node:net";
 
-import { framingFault, hasBody, isFramed, responseFields, trailerFields } from "./http-fields.ts";
+import {
+  framingFault,
+  hasBody,
+  isChunkedMessage,
+  isFramed,
+  responseFields,
+  trailerFields,
+  withoutTrailerField,
+} from "./http-fields.ts";
 import { type HttpPage, httpPage, messageHead, pageFields } from "./http-page.ts";
 
 /** A request of a client, and what will answer it. */
@@ -101,12 +109,14 @@ async function sendResponse(
   const { request, response, via, breakOff } = parts;
   if (response.destroyed) return "client-gone";
   const { statusCode = 0, statusMessage = "", rawHeaders, httpVersion } = incoming;
-  const framing = framingFault(rawHeaders);
-  if (framing !== undefined) {
+  // Nobody asked for another protocol, whose octets the client would take for our answers (RFC 9110 §15.2.2).
+  const fault = statusCode < 200 ? `${statusCode} is no final status` : framingFault(rawHeaders);
+  if (fault !== undefined) {
     upstream.destroy();
-    return { kind: "no-response", fault: Object.assign(new Error(framing), { code: noHttp }) };
+    return { kind: "no-response", fault: Object.assign(new Error(fault), { code: noHttp }) };
   }
-  const fields = responseFields(rawHeaders, httpVersion, via);
+  const passed = responseFields(rawHeaders, httpVersion, via);
+  const fields = mayHaveTrailers(request, incoming) ? passed : withoutTrailerField(passed);
   // What is left of a body would be taken for the next request.
   const closing = isRead(request) ? [] : ["Connection", "close"];
   try {
@@ -128,6 +138,12 @@ async function sendResponse(
   if (trailers.length > 0) response.addTrailers(trailers);
   response.end();
   return "answered";
+}
+
+/** Whether the response goes to the client in chunks, as it came. */
+function mayHaveTrailers({ method, httpVersion }: IncomingMessage, incoming: IncomingMessage): boolean {
+  const hasNoBody = method === "HEAD" || incoming.statusCode === 204 || incoming.statusCode === 304;
+  return isChunkedMessage(incoming.rawHeaders) && httpVersion === "1.1" && !hasNoBody;
 }
 
 /** Where only the end of its connection ends a body, Node takes a reset for that end too. */
@@ -158,6 +174,12 @@ function sendInformation({ request, response, via }: Exchange, information: Info
   const fields =
     statusCode === 100 ? [] : responseFields(rawHeaders as unknown as string[], httpVersion, via);
   response.socket.write(messageHead(`HTTP/1.1 ${statusCode} ${statusMessage}`, fields), "latin1");
+}
+
+/** The log's words for a request that led to an endpoint; what was asked there is its client's own business. */
+export function exchangeText(shown: string, { headersSent, statusCode }: ServerResponse, end: ExchangeEnd) {
+  const status = headersSent ? `status ${statusCode}` : "no status";
+  return `${shown}: ${status}, ${typeof end === "string" ? end : end.kind}`;
 }
 
 /** When a server did not answer. */

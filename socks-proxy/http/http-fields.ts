@@ -56,9 +56,10 @@ export function requestFields(
   { method, fields, authority, httpVersion }: RequestHead,
   via: string,
 ): string[] {
-  const passed = oneHopLess(method, endToEndFields(fields, new Set(["host", "via"])));
-  const te = valuesOf(fields, "te").some((value) => /(^|,)\s*trailers\s*(,|;|$)/i.test(value));
   const isChunked = isChunkedMessage(fields);
+  const announced = isChunked ? fields : withoutTrailerField(fields);
+  const passed = oneHopLess(method, endToEndFields(announced, new Set(["host", "via"])));
+  const te = valuesOf(fields, "te").some((value) => /(^|,)\s*trailers\s*(,|;|$)/i.test(value));
   return [
     ...["Host", authority],
     ...passed,
@@ -76,6 +77,11 @@ export function responseFields(fields: RawFields, httpVersion: string, via: stri
     ...endToEndFields(fields, new Set(["via"])),
     ...["Via", [...valuesOf(fields, "via"), `${httpVersion} ${via}`].join(", ")],
   ];
+}
+
+/** For messages that are not sent in chunks: they can have no trailers, and Node writes none that announces some. */
+export function withoutTrailerField(fields: RawFields): string[] {
+  return pairsOf(fields).flatMap(([name, value]) => (name.toLowerCase() === "trailer" ? [] : [name, value]));
 }
 
 /** Trailer fields that may follow a body from one connection to the other. */
@@ -109,7 +115,7 @@ function countsHops(method: string): boolean {
   return method === "OPTIONS" || method === "TRACE";
 }
 
-function isChunkedMessage(fields: RawFields): boolean {
+export function isChunkedMessage(fields: RawFields): boolean {
   return has(fields, "transfer-encoding");
 }
 

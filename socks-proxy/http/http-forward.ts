@@ -6,12 +6,19 @@ import { destinationText } from "../log-line.ts";
 import { judgeFor } from "../policy/judged.ts";
 import { logRefusal } from "../refusal.ts";
 import type { HttpClient } from "./http-client.ts";
-import { answerPage, type Exchange, type ExchangeEnd, exchange, noResponsePage } from "./http-exchange.ts";
+import {
+  answerPage,
+  type Exchange,
+  type ExchangeEnd,
+  exchange,
+  exchangeText,
+  noResponsePage,
+} from "./http-exchange.ts";
 import { framingFault, hasBody, isLastHop, isLoop, requestFields } from "./http-fields.ts";
 import { type HttpPage, httpPage, lastHopPage, refusalPage } from "./http-page.ts";
 import type { HttpMeans } from "./http-proxy.ts";
 import { absoluteTarget, type HttpTarget, type NoTarget } from "./http-target.ts";
-import type { HttpUpstreams, UpstreamHead, UpstreamKey } from "./http-upstreams.ts";
+import { countOctets, type HttpUpstreams, type UpstreamHead, type UpstreamKey } from "./http-upstreams.ts";
 
 /** Methods that ask for nothing to be done (RFC 9110 §9.2.1): to ask twice is to ask once. */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
@@ -50,9 +57,13 @@ export async function forward(
   const denied = judgement.before(target.destination);
   if (denied !== undefined) return refuse(forwarded, denied, means);
   if (forwarded.isRepeatable && forwarded.upstreams.hasKept(forwarded.key)) {
-    const end = await exchange(forwarded, forwarded.upstreams.requestKept(forwarded.head, forwarded.key));
+    const { upstreams, head, key } = forwarded;
+    const end = await exchange(forwarded, countOctets(upstreams.requestKept(head, key), means.counts));
     // Time that was waited once is not waited again.
-    if (typeof end === "string" || end.fault.code === "ETIMEDOUT") return answered(forwarded, end);
+    if (typeof end === "string" || end.fault.code === "ETIMEDOUT") {
+      means.counts.granted++;
+      return answered(forwarded, end, means);
+    }
   }
   const outcome = await connectFor(forwarded, judgement.after, means);
   if (response.destroyed) {
@@ -62,12 +73,12 @@ export async function forward(
   }
   if (outcome.kind !== "connected") return refuse(forwarded, outcome, means);
   means.counts.granted++;
-  await answered(forwarded, await send(forwarded, outcome.upstream));
+  answered(forwarded, await send(forwarded, outcome.upstream, means), means);
 }
 
-function send(forwarded: Forwarded, upstream: Socket): Promise<ExchangeEnd> {
+function send(forwarded: Forwarded, upstream: Socket, { counts }: HttpMeans): Promise<ExchangeEnd> {
   const { head, key, upstreams, isRepeatable } = forwarded;
-  return exchange(forwarded, upstreams.requestOver(upstream, head, key, isRepeatable));
+  return exchange(forwarded, countOctets(upstreams.requestOver(upstream, head, key, isRepeatable), counts));
 }
 
 /** What keeps a request from being understood in one way, or from going anywhere. */
@@ -129,17 +140,17 @@ async function connectFor(
   return outcome;
 }
 
-async function answered(forwarded: Forwarded, end: ExchangeEnd): Promise<void> {
-  if (typeof end === "string") return;
+function answered(forwarded: Forwarded, end: ExchangeEnd, { log }: HttpMeans): void {
   const shown = destinationText(forwarded.target.destination);
-  answerPage(forwarded, noResponsePage(shown, end.fault));
+  if (typeof end !== "string") answerPage(forwarded, noResponsePage(shown, end.fault));
+  log.debug(exchangeText(shown, forwarded.response, end));
 }
 
-async function refuse(
+function refuse(
   forwarded: Forwarded,
   refusal: Exclude<ConnectOutcome, { kind: "connected" }>,
   means: HttpMeans,
-): Promise<void> {
+): void {
   const shown = destinationText(forwarded.target.destination);
   logRefusal(shown, refusal, means);
   answerPage(forwarded, refusalPage(shown, refusal));

@@ -115,7 +115,12 @@ async function become(
   means: HttpMeans,
   serve: Become,
 ): Promise<void> {
-  if (!client.isFree) return void client.stream.destroy();
+  // After the last answer nothing more is asked; what is sent all the same is dropped.
+  if (client.stream.writableEnded) return void client.stream.resume();
+  // An answer that is under way must not look like a whole one.
+  if (!client.isFree || client.isAnswering) return void client.breakOff();
+  // There is no next request that one of them could be kept for, and the stream's own close will not come any more.
+  client.upstreams.close();
   client.begin();
   const refused = admitted(client, request, means);
   if (refused === undefined) return serve(client, request, head, means);
@@ -168,7 +173,9 @@ function turnAway(
   const { stream } = client;
   // It is behind the last request, as that one said itself, whose answer goes its way.
   if (fault.code === "HPE_CLOSED_CONNECTION") return;
-  if (fault.code === "ECONNRESET" || !stream.writable) return void stream.destroy();
+  if (fault.code === "ECONNRESET") return void stream.destroy();
+  // Told so already, or answered for the last time: to close at once over what it still sends could take that away from it.
+  if (!stream.writable) return;
   counts.refuse("malformed-request");
   const line = lineLimits.turnedAway(
     `a client was turned away: what it sent is no HTTP request (${fault.code})`,

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 
 import { anotherHttpBed, type HttpBed, startHttpBed } from "../testing/http-bed.ts";
@@ -42,6 +43,17 @@ describe("time limits", () => {
     client.socket.write(get(`http://${web}/`, ""));
     await client.until("200 OK");
     await client.closed;
+  });
+
+  test("without an idle time-out requests and kept connections go on as ever", async () => {
+    bed = await anotherHttpBed(bed, { idleTimeout: 0 });
+    await echoSite(bed);
+    const client = await bed.client();
+    for (const url of ["/1", "/2"]) {
+      client.socket.write(get(`http://${web}${url}`, ""));
+      await client.until(`"url":"${url}"`);
+      await sleep(50);
+    }
   });
 
   test("a server that is silent for the idle time-out is 504", async () => {

@@ -7,7 +7,7 @@ import { logRefusal } from "../refusal.ts";
 import { type ChannelDuplex, duplexOf } from "../relay/channel-duplex.ts";
 import { endConnection } from "../relay/connection-end.ts";
 import type { HttpClient } from "./http-client.ts";
-import { answerPage, exchange, noResponsePage } from "./http-exchange.ts";
+import { answerPage, exchange, exchangeText, noResponsePage } from "./http-exchange.ts";
 import { isLastHop, requestFields, responseFields, valuesOf } from "./http-fields.ts";
 import { faultPage } from "./http-forward.ts";
 import { type HttpPage, lastHopPage, messageHead, pageMessage, refusalPage } from "./http-page.ts";
@@ -49,10 +49,11 @@ export async function serveUpgrade(
   const upstream = await connected(client, target, means);
   if (upstream === undefined) return;
   const upstreamStream = duplexOf(upstream.channel, new Uint8Array(0));
+  // Between the server's agreement and the relay nobody else listens; unheard, the event would end the process.
+  upstreamStream.on("error", () => {});
   const response = responseOver(client, request);
   const asking = httpRequest({
-    ...argumentsOf(upgradeHead(request, target, means.via), { host: "", port: 0 }),
-    timeout: means.times.idle,
+    ...argumentsOf(upgradeHead(request, target, means.via), { host: "", port: 0 }, means.times.idle),
     createConnection: () => upstreamStream,
   });
   const switched = new Promise<{ incoming: IncomingMessage; first: Buffer } | undefined>((resolve) => {
@@ -66,8 +67,12 @@ export async function serveUpgrade(
     return speakAnother(client, target, { ...upstream, stream: upstreamStream }, outcome, head, means);
   }
   const end = await plain;
-  if (typeof end === "object")
-    answerPage(parts, noResponsePage(destinationText(target.destination), end.fault));
+  const shown = destinationText(target.destination);
+  if (typeof end === "object") answerPage(parts, noResponsePage(shown, end.fault));
+  const { bytesWritten, bytesRead } = upstream.channel.socket;
+  means.counts.bytesUp += bytesWritten;
+  means.counts.bytesDown += bytesRead;
+  means.log.debug(exchangeText(shown, response, end));
   client.stream.end();
 }
 

@@ -2,12 +2,18 @@ import { Agent, type ClientRequest, type ClientRequestArgs, request } from "node
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
+import { noticeVanishing } from "../../client/connect/keep-alive.ts";
+import { parseAddress } from "../../shared/address.ts";
+import type { ProxyCounts } from "../counts.ts";
+
 /** The part of a request's head that is for the server at the other end. */
 export interface UpstreamHead {
   method: string;
   path: string;
   fields: string[];
 }
+
+type Octets = Pick<ProxyCounts, "bytesUp" | "bytesDown">;
 
 /** Which connections serve the same: the destination as the client wrote it, in small letters. */
 export interface UpstreamKey {
@@ -31,7 +37,7 @@ export class HttpUpstreams {
   readonly #kept = new HandedAgent({ keepAlive: true, maxFreeSockets: keptPerDestination, timeout: quietMs });
   readonly #once = new HandedAgent({ keepAlive: false });
 
-  /** A request over which no byte comes or goes for `idleMs` milliseconds emits `timeout`. */
+  /** A request over which no byte comes or goes for `idleMs` milliseconds emits `timeout`; Infinity for never. */
   constructor(idleMs: number) {
     this.#idleMs = idleMs;
   }
@@ -43,7 +49,7 @@ export class HttpUpstreams {
 
   /** Over a connection that was kept. It may be gone by the time the server reads; the request then fails with `reusedSocket` set. */
   requestKept(head: UpstreamHead, key: UpstreamKey): ClientRequest {
-    return request({ ...argumentsOf(head, key), timeout: this.#idleMs, agent: this.#kept });
+    return request({ ...argumentsOf(head, key, this.#idleMs), agent: this.#kept });
   }
 
   /** Over `socket`, which is kept afterwards if `keep`. */
@@ -51,7 +57,7 @@ export class HttpUpstreams {
     // A kept connection that the server ends has to close as a whole.
     socket.allowHalfOpen = false;
     const agent = keep ? this.#kept : this.#once;
-    return agent.handing(socket, () => request({ ...argumentsOf(head, key), timeout: this.#idleMs, agent }));
+    return agent.handing(socket, () => request({ ...argumentsOf(head, key, this.#idleMs), agent }));
   }
 
   close(): void {
@@ -60,10 +66,23 @@ export class HttpUpstreams {
   }
 }
 
-/** A request's settings that are ours whatever it asks for. */
+/** Adds to `counts`, when the request is over, what went over its connection for it alone: others may have used that before. */
+export function countOctets(asked: ClientRequest, counts: Octets): ClientRequest {
+  asked.once("socket", (socket) => {
+    const { bytesWritten, bytesRead } = socket;
+    asked.once("close", () => {
+      counts.bytesUp += socket.bytesWritten - bytesWritten;
+      counts.bytesDown += socket.bytesRead - bytesRead;
+    });
+  });
+  return asked;
+}
+
+/** A request's settings that are ours whatever it asks for. `idleMs` as of HttpUpstreams. */
 export function argumentsOf(
   { method, path, fields }: UpstreamHead,
   { host, port }: UpstreamKey,
+  idleMs: number,
 ): ClientRequestArgs {
   return {
     method,
@@ -72,6 +91,7 @@ export function argumentsOf(
     host,
     port,
     setHost: false,
+    timeout: Number.isFinite(idleMs) ? idleMs : 0,
     insecureHTTPParser: false,
     maxHeaderSize: 65_536,
   };
@@ -95,7 +115,11 @@ class HandedAgent extends Agent {
   /** Node closes what is not to be kept; its types do not know that it asks. */
   override keepSocketAlive(socket: Duplex): boolean {
     const kept = Object.values(this.freeSockets).reduce((sum, sockets = []) => sum + sockets.length, 0);
-    return kept < mostKept && (super.keepSocketAlive(socket) as unknown as boolean);
+    if (kept >= mostKept || !(super.keepSocketAlive(socket) as unknown as boolean)) return false;
+    // In the place of Node's own keep-alive, which would end a long answer when the network is away for ten seconds.
+    const peer = parseAddress((socket as Socket).remoteAddress ?? "");
+    if (peer !== undefined) noticeVanishing(socket as Socket, peer);
+    return true;
   }
 
   override createConnection(): Socket {

@@ -26,7 +26,11 @@ function connectionFamilies(status: ProxyStatus): Family[] {
       "Requests and hand-shakes that were refused, by the kind of reason.",
       samplesBy("reason", new Map(Object.entries(refused))),
     ),
-    counter("bytes_total", "Bytes relayed from clients (up) and to them (down), of ended relays.", bytes),
+    counter(
+      "bytes_total",
+      "Bytes from clients (up) and to them (down), of what has ended, and of datagrams as they go.",
+      bytes,
+    ),
   ];
 }
 

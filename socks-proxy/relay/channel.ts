@@ -1,6 +1,7 @@
 import { connect, type Server, Socket, type SocketConstructorOpts } from "node:net";
 
 import type { Candidate } from "../../client/connect/endpoint-order.ts";
+import { noticeVanishing } from "../../client/connect/keep-alive.ts";
 
 /**
  * One TCP connection whose bytes are read into a buffer of its own, without a stream in between. Nothing is read while nobody takes it.
@@ -51,7 +52,7 @@ type WithHandle = { _handle: TcpHandle | null };
 type WithListeningHandle = { _handle: ListeningHandle };
 
 /** Where a socket keeps its channel; a WeakMap of all sockets would cost the garbage collector more than the rest of them. */
-const channelKey = Symbol("channel");
+export const channelKey = Symbol("channel");
 type WithChannel = { [channelKey]?: Channel };
 
 /**
@@ -87,7 +88,7 @@ export function acceptChannel(accepted: Socket): Channel {
   return channel;
 }
 
-/** A channel that connects to `candidate` at once; its socket emits `connect` or `error`. */
+/** A channel that connects to `candidate` at once; its socket emits `connect` or `error`. An endpoint that vanishes is noticed. */
 export function dialChannel({ address, port }: Candidate): Channel {
   const channel = new TcpChannel();
   const options = {
@@ -102,6 +103,7 @@ export function dialChannel({ address, port }: Candidate): Channel {
   const socket = connect(options);
   // Else it would read as soon as it is connected.
   socket.pause();
+  noticeVanishing(socket, address);
   channel.adopt(socket);
   return channel;
 }

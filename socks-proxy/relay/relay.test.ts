@@ -2,7 +2,7 @@ import { createHash, hash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 
 import { serviceRecords } from "../../client/testing/doh-server.ts";
 import { seededRandom } from "../../client/testing/random.ts";
@@ -10,7 +10,7 @@ import type { Address } from "../../shared/address.ts";
 import { keepEarlyBytes } from "../socks/early-bytes.ts";
 import { type ProxyBed, startBed } from "../testing/proxy.ts";
 import { greeting, nameRequest, requestName } from "../testing/raw-client.ts";
-import { acceptChannel, type Channel, dialChannel } from "./channel.ts";
+import { acceptChannel, type Channel, dialChannel, unsentBytes } from "./channel.ts";
 import { relay } from "./relay.ts";
 
 const connections = 8;
@@ -136,7 +136,57 @@ test("a client that does not read is idle, however much waits for it", async () 
   client.socket.destroy();
 });
 
+test("without an idle limit a silent connection stays, and what a burst needed of memory is given back", async () => {
+  const shrunk = Promise.withResolvers<void>();
+  const { client, upstream, peer } = await channels();
+  const shrink = client.shrink.bind(client);
+  client.shrink = () => {
+    shrink();
+    shrunk.resolve();
+  };
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { ended } = relay(client, upstream, { idleMs: Number.POSITIVE_INFINITY });
+  vi.advanceTimersByTime(24 * 3_600_000);
+  await shrunk.promise;
+  expect([client.socket.destroyed, upstream.socket.destroyed]).toEqual([false, false]);
+  peer.resetAndDestroy();
+  expect(await ended).toBe("cut");
+});
+
+test("is not drained while a slow reader is owed bytes: a part must not pass for the whole", async () => {
+  const { client, upstream, peer, server } = await channels();
+  const running = relay(client, upstream, { idleMs: 60_000 });
+  peer.pause();
+  const whole = Buffer.alloc(32 << 20);
+  server.write(whole);
+  while (unsentBytes(client.socket) === 0) await sleep(5);
+  running.drain();
+  let received = 0;
+  for await (const chunk of peer) {
+    received += chunk.length;
+    if (received === whole.length) running.drain();
+  }
+  expect(received).toBe(whole.length);
+  expect(await running.ended).toBe("drained");
+});
+
 test("what comes while the first bytes still wait for the upstream goes behind them", async () => {
+  const { client, upstream, peer, server } = await channels();
+  keepEarlyBytes(client, new Uint8Array(0));
+  // More than the buffers of the system take from a server that does not read yet.
+  const early = Buffer.alloc(32 << 20);
+  const { ended } = relay(client, upstream, { idleMs: 60_000, early });
+  peer.end("behind");
+  while (client.socket.bytesRead < "behind".length) await sleep(5);
+  const received = Buffer.concat(await server.end().toArray());
+  expect([received.length - early.length, received.subarray(-6).toString()]).toEqual([6, "behind"]);
+  peer.resume();
+  expect(await ended).toBe("ended");
+});
+
+/** What a relay has to join, with the sockets at both far ends, of which nothing is read yet. */
+async function channels(): Promise<{ client: Channel; upstream: Channel; peer: Socket; server: Socket }> {
   const accepted = Promise.withResolvers<Channel>();
   const clientPort = await bed.upstream((socket) => accepted.resolve(acceptChannel(socket.pause())));
   const arrived = Promise.withResolvers<Socket>();
@@ -144,17 +194,8 @@ test("what comes while the first bytes still wait for the upstream goes behind t
   const peer = connect({ host: "127.0.0.1", port: clientPort });
   const client = await accepted.promise;
   const upstream = dialChannel({ address: "127.0.0.1" as Address, port: upstreamPort });
-  keepEarlyBytes(client, new Uint8Array(0));
-  // More than the buffers of the system take from a server that does not read yet.
-  const early = Buffer.alloc(32 << 20);
-  const { ended } = relay(client, upstream, { idleMs: 60_000, early });
-  peer.end("behind");
-  while (client.socket.bytesRead < "behind".length) await sleep(5);
-  const received = Buffer.concat(await (await arrived.promise).end().toArray());
-  expect([received.length - early.length, received.subarray(-6).toString()]).toEqual([6, "behind"]);
-  peer.resume();
-  expect(await ended).toBe("ended");
-});
+  return { client, upstream, peer, server: await arrived.promise };
+}
 
 async function serve(connection: (socket: Socket) => void): Promise<void> {
   const port = await bed.upstream(connection);

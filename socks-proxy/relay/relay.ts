@@ -7,7 +7,7 @@ import { type Channel, type ChannelTaker, unsentBytes } from "./channel.ts";
 export type RelayEnd = "ended" | "idle" | "cut" | "drained";
 
 export interface RelayOptions {
-  /** Without a byte in either direction for so many milliseconds, to within a fifth of it, both connections are reset. */
+  /** Without a byte in either direction for so many milliseconds, to within a fifth of it, both connections are reset; Infinity for never. */
   idleMs: number;
   /** What the client has sent already; it goes first. */
   early?: Uint8Array;
@@ -16,7 +16,7 @@ export interface RelayOptions {
 export interface RunningRelay {
   /** Resolves when both connections are closed. */
   ended: Promise<RelayEnd>;
-  /** Ends both connections as if both sides had. */
+  /** Ends both connections as if both sides had. To be called when they are quiet; while a slow reader is still owed bytes it does nothing. */
   drain(): void;
 }
 
@@ -128,6 +128,8 @@ class Relay implements RunningRelay {
   }
 
   drain(): void {
+    // Its sender is held back, and may have more to say: an end would let the reader take a part for the whole.
+    if (unsentBytes(this.#client.socket) + unsentBytes(this.#upstream.socket) > 0) return;
     this.#end = "drained";
     this.#client.socket.destroySoon();
     this.#upstream.socket.destroySoon();
@@ -165,6 +167,7 @@ class Wheel {
 
   #turn(): NodeJS.Timeout {
     const lookMs = Math.min(this.#idleMs / looksPerLimit, longestLookMs);
+    // Without a limit it looks all the same, for the memory.
     const limit = Math.ceil(this.#idleMs / lookMs);
     return setInterval(() => {
       for (const relay of this.#relays) relay.look(limit);

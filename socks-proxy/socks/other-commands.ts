@@ -17,7 +17,15 @@ export async function serveUdp(
 ): Promise<void> {
   const { stub, udp, counts, log } = context;
   const resolve = judgedResolve(stub, judgeFor(connection.client, context.policy, stub));
-  const end = await serveAssociation(connection.channel, request.destination, { ...udp, stub: { resolve } });
+  const ports = {
+    ...udp,
+    stub: { resolve },
+    moved(direction: "bytesUp" | "bytesDown", octets: number): void {
+      connection.octetsBeside += octets;
+      counts[direction] += octets;
+    },
+  };
+  const end = await serveAssociation(connection.channel, request.destination, ports);
   if (end.kind !== "ended") return refuse(connection, request, end, context);
   counts.granted++;
   const dropped = Object.entries(end.counts.dropped).map(([reason, count]) => `, ${count} ${reason}`);

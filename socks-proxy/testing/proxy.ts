@@ -37,7 +37,7 @@ export async function startBed(
       const sockets = new Set<Socket>();
       const server = createServer({ allowHalfOpen: true }, (socket) => {
         sockets.add(socket);
-        socket.on("error", () => {});
+        socket.on("error", () => {}).once("close", () => sockets.delete(socket));
         serve(socket);
       });
       server.listen(0, host);

@@ -9,13 +9,15 @@ const wantedMs = 5 * 60_000;
 const askAgainMs = 5_000;
 /** With it, in case something was not heard. */
 const checkMs = 60_000;
+/** The longest between two looks at a name in use, but for the time that a look takes. */
+export const unseenMs = checkMs + askAgainMs;
 /** Names asked for at a time. */
 const atATime = 16;
 
 /** Keeps the ports of the names in use what the resolver says, by the change feed and by asking again. Returns its end. */
 export function keepPortsTrue(
   stub: Pick<StubResolver, "onChange" | "status">,
-  served: Pick<ServedNames, "has" | "usedWithin" | "lookAgain" | "sweep">,
+  served: Pick<ServedNames, "noteChange" | "usedWithin" | "lookAgain" | "sweep">,
   clock: Clock,
 ): () => void {
   const due = new Set<Name>();
@@ -26,7 +28,7 @@ export function keepPortsTrue(
 
   const endListening = stub.onChange((names) => {
     if (names === "all") refreshAll(served.usedWithin(wantedMs));
-    else refreshAll([...names].filter((name) => served.has(name)));
+    else refreshAll([...names].filter((name) => served.noteChange(name)));
   });
 
   function turn(): void {

@@ -5,7 +5,7 @@ import type { Address } from "../../shared/address.ts";
 import { type Name, parseName } from "../../shared/name.ts";
 import type { PortAt } from "./open-ports.ts";
 import { keepPortsTrue } from "./refresh.ts";
-import { quietMs, ServedNames, type ServedNamesOptions } from "./served-names.ts";
+import { quietMs, recentMs, ServedNames, type ServedNamesOptions } from "./served-names.ts";
 import { FakeStub } from "./testing/fake-stub.ts";
 import { HandClock } from "./testing/hand-clock.ts";
 
@@ -125,7 +125,7 @@ describe("a served name", () => {
     publish(web, 80);
     const names = served();
     await names.find(web);
-    clock.advance(61_000);
+    clock.advance(recentMs + 1);
     published.delete(web);
     expect([(await names.find(web)).kind, open.size]).toEqual(["none", 0]);
   });
@@ -232,6 +232,34 @@ describe("the ports of names in use", () => {
     stub.tell("web.berth.internal");
     await passes(0);
     expect([[...open], asked]).toEqual([["127.64.0.2 tcp/81"], 2]);
+    end();
+  });
+
+  test("stay open when a restart is noticed just before they would have been looked at", async () => {
+    publish(web, 80);
+    const [names, stub] = [served(), new FakeStub()];
+    await names.find(web);
+    clock.advance(4_900);
+    const end = keepPortsTrue(stub, names, clock);
+    await passes(59_000);
+    published.delete(web);
+    // As when a connection has failed, which may be known before the feed says anything.
+    expect([(await names.refresh(web)).kind, open.size, asked]).toEqual(["served", 1, 2]);
+    end();
+  });
+
+  test("stay open through a restart that the feed tells of, though nobody has used the name for an hour", async () => {
+    publish(web, 80);
+    const [names, stub] = [served(), new FakeStub()];
+    const end = keepPortsTrue(stub, names, clock);
+    await names.find(web);
+    await passes(3_600_000);
+    published.delete(web);
+    stub.tell("web.berth.internal");
+    await passes(0);
+    expect(open.size).toBe(1);
+    await passes(patienceMs);
+    expect(open.size).toBe(0);
     end();
   });
 

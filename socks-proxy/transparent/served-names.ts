@@ -4,6 +4,7 @@ import type { Name } from "../../shared/name.ts";
 import type { Clock } from "./clock.ts";
 import { OpenPorts, type PortOpener } from "./open-ports.ts";
 import type { Problem } from "./port-fault.ts";
+import { unseenMs } from "./refresh.ts";
 
 /** What a question for the address of a service name finds. */
 export type Found =
@@ -43,15 +44,15 @@ export const quietMs = 5 * 60_000;
 const shareOfOne = 0.25;
 /** What a person reads; a name with every port there is would list them all. */
 const mostListed = 100;
-/** A name with ports so recently is being restarted when it has none. */
-const recentMs = 60_000;
+/** A name with ports so recently is being restarted when it has none: one in use is looked at oftener, however slow the looks are. */
+export const recentMs = 2 * unseenMs;
 
 interface Served {
   name: Name;
   addresses: { ipv4: Address; ipv6: Address | undefined };
   ports: OpenPorts;
   askedAt: number;
-  /** When it was last seen with ports; and when it was first seen without, if it still is. */
+  /** When it was last known to have ports; and when it was first seen without, if it still is. */
   seenAt: number;
   goneAt: number | undefined;
 }
@@ -103,8 +104,13 @@ export class ServedNames {
     await this.refresh(name);
   }
 
-  has(name: Name): boolean {
-    return this.#served.has(name);
+  /**
+   * Hears that what `name` has changed just now: until then it had what was seen last, however long ago. Says whether it is served at all.
+   */
+  noteChange(name: Name): boolean {
+    const served = this.#served.get(name);
+    if (served !== undefined) served.seenAt = this.#options.clock.now();
+    return served !== undefined;
   }
 
   /** Names asked for, or connected to, within the last `ms`. */

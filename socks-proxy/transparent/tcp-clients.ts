@@ -18,9 +18,9 @@ import { keepEarlyBytes } from "../socks/early-bytes.ts";
 export type TransparentContext = Pick<
   ConnectionContext,
   "connector" | "stub" | "policy" | "admission" | "times" | "counts" | "log" | "lineLimits"
->;
+> & { udp: Pick<ConnectionContext["udp"], "dead" | "random"> };
 
-/** Who comes to an address of ours is a program of this machine, whichever address it comes from. */
+/** Who comes to an address of ours is a program of this machine, whichever address it comes from; so it cannot vanish either. */
 const local = parseAddress("127.0.0.1");
 
 /** The TCP connections to names' own addresses, from their acceptance to their end. */
@@ -44,7 +44,7 @@ export class TcpClients {
   accept(socket: Socket, name: Name, port: number): void {
     const { admission, counts, lineLimits, log } = this.#context;
     counts.accepted++;
-    const excess = admission.admit(local ?? "");
+    const excess = admission.admit(local);
     if (excess !== undefined) {
       counts.refuse("too-many");
       const line = lineLimits.turnedAway(
@@ -76,7 +76,7 @@ export class TcpClients {
       log.error(`a connection ended by a fault of the proxy's own: ${describeFault(fault)}`);
       connection.destroy();
     }
-    admission.release(local ?? "");
+    admission.release(local);
     this.#open.delete(connection);
     this.#tellIfEmpty();
   }

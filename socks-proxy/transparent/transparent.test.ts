@@ -180,6 +180,27 @@ describe("the ports of a name", () => {
   });
 });
 
+test("a UDP client that is busy when the proxy ends has the drain time-out to finish", async () => {
+  const running = await start({ drainTimeout: 30 });
+  running.stub.set(web, { protocol: "udp", port, to: await udpEcho("drained") });
+  const address = addressIn(await ask(running.dns, web, RRType.A));
+  const client = createSocket("udp4");
+  ends.push(() => void client.close());
+  client.connect(port, address);
+  await once(client, "connect");
+  const exchanged = async (text: string) => {
+    const answered = once(client, "message");
+    client.send(text);
+    expect(String((await answered)[0])).toBe(`drained ${text}`);
+  };
+  await exchanged("before");
+  const closed = running.close();
+  await until("its ports are closed", () => running.status().listeners === 0);
+  await exchanged("while it ends");
+  await closed;
+  expect(running.status().sessions).toBe(0);
+});
+
 describe("a connection that leads nowhere", () => {
   test("is reset, so that it cannot pass for an empty answer", async () => {
     const running = await start();

@@ -17,7 +17,7 @@ import { parseIpv6Prefix, parseRange } from "./range.ts";
 import { keepPortsTrue } from "./refresh.ts";
 import { ServedNames } from "./served-names.ts";
 import { TcpClients, type TransparentContext } from "./tcp-clients.ts";
-import { createUdpFind, SessionLimit } from "./udp-service.ts";
+import { createUdpService, OpenSessions } from "./udp-service.ts";
 import type { Upstream } from "./upstream-choice.ts";
 import { type Upstreams, watchUpstreams } from "./upstreams.ts";
 
@@ -98,8 +98,11 @@ export async function startTransparent(
   async function close(): Promise<void> {
     for (const end of ends) end();
     await asked.dns.close();
+    const drainMs = config.drainTimeout * 1000;
+    // Before their ports are closed, which would end them all.
+    const sessionsEnded = names.sessions.close(drainMs);
     await names.served.close();
-    await names.tcp.close(config.drainTimeout * 1000);
+    await Promise.all([names.tcp.close(drainMs), sessionsEnded]);
     await addresses.store();
   }
   return {
@@ -112,7 +115,7 @@ export async function startTransparent(
 interface ServingNames {
   served: ServedNames;
   tcp: TcpClients;
-  sessions: SessionLimit;
+  sessions: OpenSessions;
 }
 
 function serveNames(
@@ -122,11 +125,10 @@ function serveNames(
 ): ServingNames {
   const { addresses, isLocal, clock } = parts;
   const { log, stub, times } = context;
-  const sessions = new SessionLimit();
+  const sessions = new OpenSessions();
   const tcp = new TcpClients(context, (name) => void served.refresh(name));
   const onConnection = (name: Name): void => served.noteConnection(name);
-  const find = createUdpFind(context, Math.random);
-  const udp = { find, admit: () => sessions.admit(), isLocal, onConnection, clock };
+  const udp = createUdpService(context, { sessions, isLocal, onConnection, clock });
   const served: ServedNames = new ServedNames({
     portsOf: (name, question) => stub.portsOf(name, question),
     addresses,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Destination } from "../../client/answers/destination.ts";
 import { plainEndpoint, type Resolution } from "../../client/answers/resolution.ts";
+import { DeadEndpoints } from "../../client/connect/dead-endpoints.ts";
 import type { StubQuestion } from "../../client/stub-resolver.ts";
 import { addressOf } from "../../client/testing/doh-server.ts";
 import { parseName } from "../../shared/name.ts";
@@ -25,6 +26,7 @@ let closers: (() => void)[];
 let answers: Map<string, Resolution>;
 let questions: { destination: Destination; question: StubQuestion }[];
 let time: number;
+let moved: { bytesUp: number; bytesDown: number };
 
 beforeEach(async () => {
   answers = new Map();
@@ -32,10 +34,15 @@ beforeEach(async () => {
   ends = [];
   closers = [];
   time = 0;
+  moved = { bytesUp: 0, bytesDown: 0 };
   announced = { kind: "address", address: addressOf("0.0.0.0"), port: 0 };
   ports = {
     stub: { resolve },
     budget: createUdpBudget(standardUdpBounds),
+    dead: new DeadEndpoints(),
+    moved(direction, octets) {
+      moved[direction] += octets;
+    },
     standIns: createStandIns(),
     now: () => time,
     random: () => 0,
@@ -64,6 +71,7 @@ describe("a datagram", () => {
     const { client, relay } = await associated();
     client.send(datagramToIpv4("127.0.0.1", echo.port, "hello"), relay);
     expect((await client.next()).datagram).toEqual(datagramToIpv4("127.0.0.1", echo.port, "hello"));
+    expect(moved).toEqual({ bytesUp: 5, bytesDown: 5 });
   });
 
   test("to a name goes to the endpoint of its UDP port, and the answer carries the endpoint", async () => {

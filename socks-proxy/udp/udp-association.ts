@@ -2,22 +2,27 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
 import type { Destination } from "../../client/answers/destination.ts";
 import type { Resolution } from "../../client/answers/resolution.ts";
+import type { DeadEndpoints } from "../../client/connect/dead-endpoints.ts";
+import type { Candidate } from "../../client/connect/endpoint-order.ts";
 import type { StubResolver } from "../../client/stub-resolver.ts";
 import { type Address, familyOf, noPort, parseAddress } from "../../shared/address.ts";
 import { describeFault } from "../../shared/errors.ts";
 import type { Channel } from "../relay/channel.ts";
 import { granted, type Refusal } from "../socks/reply.ts";
 import { meantDestination, type StandIns } from "../socks/stand-ins.ts";
-import { parseDatagram } from "../socks/wire-datagram.ts";
+import { encodeDatagramHeader, parseDatagram } from "../socks/wire-datagram.ts";
 import type { UdpBudget } from "./udp-budget.ts";
 import { type DropReason, isFull, UdpDestination } from "./udp-destination.ts";
 
-/** What all associations of a proxy have in common. */
+/** What all associations of a proxy have in common, but for `moved`. */
 export interface UdpAssociationPorts {
   /** What the policy denies, it refuses. */
   stub: Pick<StubResolver, "resolve">;
   budget: UdpBudget;
+  dead: DeadEndpoints;
   standIns: StandIns;
+  /** Told of the octets of each datagram that goes to an endpoint, or back to the client. */
+  moved: (direction: "bytesUp" | "bytesDown", octets: number) => void;
   /** Milliseconds that only ever go up. */
   now: () => number;
   /** From 0 up to, not including, 1. */
@@ -159,12 +164,13 @@ class Association {
   }
 
   #newDestination(destination: Destination): UdpDestination {
-    const { budget, now, random } = this.#ports;
+    const { budget, dead, moved, now, random } = this.#ports;
     return new UdpDestination(destination, {
       resolve: (wanted, fresh) => this.#resolve(wanted, fresh),
-      reply: (header, payload) => this.#reply(header, payload),
+      reply: (payload, source) => this.#reply(payload, source),
+      sent: (octets) => moved("bytesUp", octets),
       dropped: (reason) => this.#drop(reason),
-      ...{ budget, client: this.#client, now, random },
+      ...{ budget, dead, client: this.#client, now, random },
     });
   }
 
@@ -174,12 +180,13 @@ class Association {
     return stub.resolve(destination, { protocol: "udp", fresh, signal });
   }
 
-  #reply(header: Uint8Array, payload: Uint8Array): void {
+  #reply(payload: Uint8Array, source: Candidate): void {
     this.#activeAt = this.#ports.now();
     const relay = this.#relay;
     if (relay === undefined || isFull(relay)) return void this.#drop("not-sent");
     this.counts.down++;
-    relay.send([header, payload], this.#clientPort, this.#client, (fault) => {
+    this.#ports.moved("bytesDown", payload.length);
+    relay.send([encodeDatagramHeader(source), payload], this.#clientPort, this.#client, (fault) => {
       // With the header before it, the longest datagram is too long.
       if (fault !== null) this.#drop("not-sent");
     });

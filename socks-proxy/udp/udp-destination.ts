@@ -1,20 +1,25 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
-import type { Destination } from "../../client/answers/destination.ts";
+import { type Destination, nameAsWritten } from "../../client/answers/destination.ts";
 import type { Resolution } from "../../client/answers/resolution.ts";
+import { candidateKey, type DeadEndpoints } from "../../client/connect/dead-endpoints.ts";
 import { type Candidate, candidatesOf } from "../../client/connect/endpoint-order.ts";
 import { familyOf } from "../../shared/address.ts";
-import { encodeDatagramHeader } from "../socks/wire-datagram.ts";
 import type { UdpBudget } from "./udp-budget.ts";
+import { WaitingDatagrams } from "./waiting-datagrams.ts";
 
-/** What a destination needs of its association. */
+/** What a destination needs of whose it is: an association's, or a client's of the transparent mode. */
 export interface DestinationPorts {
   /** Where the destination leads; `fresh` past every cache. Never rejects. */
   resolve(destination: Destination, fresh: boolean): Promise<Resolution>;
-  /** Hands a datagram to the client. */
-  reply(header: Uint8Array, payload: Uint8Array): void;
+  /** Hands a datagram that came from `source` to the client. */
+  reply(payload: Uint8Array, source: Candidate): void;
+  /** So many octets went to the endpoint. */
+  sent(octets: number): void;
   dropped(reason: DropReason): void;
   budget: UdpBudget;
+  /** Those that refused a moment ago, whoever it was that they refused. */
+  dead: DeadEndpoints;
   /** The client's address, whose budget it is. */
   client: string;
   /** Milliseconds that only ever go up. */
@@ -34,12 +39,16 @@ export type DropReason =
   /** The system would not send it, as when it is too long. */
   | "not-sent";
 
-/** While the name is being resolved. */
-const mostWaiting = 16;
 /** How old an answer may be before the next datagram has it asked for again; the stub resolver's cache answers most of these. */
-const recheckMs = 1_000;
+const recheckMs = 500;
+/** A destination that refuses is asked for past every cache, but not with every datagram. */
+const freshEveryMs = 500;
 /** What the system has not taken yet: a program that sends faster than its network loses datagrams, as it would without us. */
 const mostQueuedOctets = 1 << 20;
+/** What this machine has run out of says nothing about the endpoint. */
+const ownFaults: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+/** On sending: ICMP's answer to an earlier datagram, or that no route leads there any more. */
+const unreachable: ReadonlySet<unknown> = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"]);
 
 /** Whether a datagram sent over `socket` now is to be dropped instead, before what waits takes the machine's memory. */
 export function isFull(socket: Socket): boolean {
@@ -49,38 +58,35 @@ export function isFull(socket: Socket): boolean {
 interface Upstream {
   candidate: Candidate;
   socket: Socket;
-  header: Uint8Array;
   giveBack: () => void;
   /** Connected, so that the kernel lets nobody but the endpoint answer, and tells of its ICMP errors. */
   isReady: boolean;
-}
-
-interface Waiting {
-  payload: Uint8Array;
-  giveBack: () => void;
+  hasFailed: boolean;
 }
 
 /**
- * One destination of one association. Its datagrams all go to one endpoint while that stands in the destination's answer: who speaks
- * over UDP rarely bears a change of its peer within a conversation.
+ * One destination of one client. Its datagrams all go to one endpoint while that stands in the destination's answer and does not refuse:
+ * who speaks over UDP rarely bears a change of its peer within a conversation. An endpoint that is silent is stayed with, as the
+ * protocol may be one without answers.
  */
 export class UdpDestination {
   /** When a datagram last went either way. */
   activeAt: number;
   readonly #destination: Destination;
   readonly #ports: DestinationPorts;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: WaitingDatagrams;
   #upstream: Upstream | undefined;
   /** The one before it, whose last answers may be on their way. */
   #retired: Upstream | undefined;
   #isResolving = false;
   #isClosed = false;
   #resolvedAt = Number.NEGATIVE_INFINITY;
-  #refusedAt = Number.NEGATIVE_INFINITY;
+  #freshAt = Number.NEGATIVE_INFINITY;
 
   constructor(destination: Destination, ports: DestinationPorts) {
     this.#destination = destination;
     this.#ports = ports;
+    this.#waiting = new WaitingDatagrams(ports.budget);
     this.activeAt = ports.now();
   }
 
@@ -89,7 +95,7 @@ export class UdpDestination {
     this.activeAt = now;
     const upstream = this.#upstream;
     if (upstream?.isReady) this.#sendTo(upstream, payload);
-    else this.#keep(payload);
+    else if (!this.#waiting.add(payload)) this.#ports.dropped("too-many");
     const isOld = this.#destination.kind === "name" && now - this.#resolvedAt >= recheckMs;
     if (upstream === undefined || isOld) void this.#resolve(false);
   }
@@ -98,7 +104,7 @@ export class UdpDestination {
     this.#isClosed = true;
     this.#retire();
     this.#closeRetired();
-    this.#forgetWaiting(undefined);
+    this.#waiting.take();
   }
 
   async #resolve(fresh: boolean, failed?: Candidate): Promise<void> {
@@ -108,88 +114,100 @@ export class UdpDestination {
     this.#isResolving = false;
     if (this.#isClosed) return;
     this.#resolvedAt = this.#ports.now();
-    if (resolution.kind === "endpoints") return this.#follow(resolution, failed);
+    if (resolution.kind === "endpoints") {
+      const { dead, random, now } = this.#ports;
+      const candidates = dead.order(candidatesOf(resolution.endpoints, random), now());
+      return failed === undefined ? this.#follow(candidates) : this.#leave(failed, candidates, fresh);
+    }
     // Without an answer the endpoint there is may still be the right one.
     if (resolution.kind === "no-answer" && this.#upstream !== undefined) return;
     this.#retire();
     this.#forgetWaiting("not-resolved");
   }
 
-  /** Stays with the endpoint in use while the answer has it and it has not just refused. */
-  #follow({ endpoints }: Extract<Resolution, { kind: "endpoints" }>, failed: Candidate | undefined): void {
-    const candidates = candidatesOf(endpoints, this.#ports.random);
+  /** Stays with the endpoint in use while the answer has it. */
+  #follow(candidates: readonly Candidate[]): void {
     const current = this.#upstream?.candidate;
-    if (current !== undefined && current !== failed && candidates.some((one) => isSame(one, current))) return;
-    const next = candidates.find((one) => failed === undefined || !isSame(one, failed)) ?? candidates[0];
-    if (current !== undefined && next !== undefined && isSame(next, current)) return;
+    if (current === undefined || !candidates.some((one) => isSame(one, current))) this.#goTo(candidates[0]);
+  }
+
+  /**
+   * For another than the one that failed. Where all have failed, another is tried once for each fresh answer: else each datagram of
+   * the client would cost a socket.
+   */
+  #leave(failed: Candidate, candidates: readonly Candidate[], isFresh: boolean): void {
+    const { dead, now } = this.#ports;
+    const next = candidates.find((one) => !isSame(one, failed));
+    if (next !== undefined && (isFresh || !dead.isDead(next, now()))) this.#goTo(next);
+    else if (this.#upstream === undefined) this.#forgetWaiting("not-sent");
+    else this.#follow(candidates);
+  }
+
+  #goTo(candidate: Candidate | undefined): void {
     this.#retire();
-    if (next === undefined || !this.#open(next)) this.#forgetWaiting("not-resolved");
+    if (candidate === undefined) this.#forgetWaiting("not-resolved");
+    else if (!this.#open(candidate)) this.#forgetWaiting("too-many");
   }
 
   #open(candidate: Candidate): boolean {
     const giveBack = this.#ports.budget.upstream(this.#ports.client);
     if (giveBack === undefined) return false;
     const socket = createSocket(familyOf(candidate.address) === 4 ? "udp4" : "udp6");
-    const header = encodeDatagramHeader(candidate);
-    const upstream: Upstream = { candidate, socket, header, giveBack, isReady: false };
+    const upstream: Upstream = { candidate, socket, giveBack, isReady: false, hasFailed: false };
     this.#upstream = upstream;
-    socket.on("error", () => this.#fault(upstream));
+    socket.on("error", (fault) => this.#fault(upstream, codeOf(fault)));
     socket.on("message", (payload, from) => this.#receive(upstream, payload, from));
-    socket.connect(candidate.port, candidate.address, () => {
+    socket.once("connect", () => {
       upstream.isReady = true;
-      for (const { payload, giveBack: giveRoomBack } of this.#waiting.splice(0)) {
-        giveRoomBack();
-        this.#sendTo(upstream, payload);
-      }
+      for (const payload of this.#waiting.take()) this.#sendTo(upstream, payload);
     });
+    // Without a callback, which would be given the fault in the place of "error".
+    socket.connect(candidate.port, candidate.address);
     return true;
   }
 
   #sendTo(upstream: Upstream, payload: Uint8Array): void {
-    if (isFull(upstream.socket)) this.#ports.dropped("not-sent");
-    else upstream.socket.send(payload, (fault) => this.#afterSending(upstream, fault));
+    if (isFull(upstream.socket)) return void this.#ports.dropped("not-sent");
+    this.#ports.sent(payload.length);
+    upstream.socket.send(payload, (fault) => this.#afterSending(upstream, fault));
   }
 
   #afterSending(upstream: Upstream, fault: Error | null): void {
     if (fault === null) return;
     this.#ports.dropped("not-sent");
-    if ("code" in fault && fault.code === "ECONNREFUSED") this.#fault(upstream);
+    if (unreachable.has(codeOf(fault))) this.#fault(upstream, codeOf(fault));
   }
 
-  #receive({ candidate, header }: Upstream, payload: Uint8Array, from: RemoteInfo): void {
+  #receive({ candidate }: Upstream, payload: Uint8Array, from: RemoteInfo): void {
     // Between its binding and its connecting a socket takes datagrams from anybody.
-    if (from.port === candidate.port && from.address === candidate.address) {
-      this.activeAt = this.#ports.now();
-      this.#ports.reply(header, payload);
-    } else this.#ports.dropped("wrong-sender");
+    if (from.port !== candidate.port || from.address !== candidate.address) {
+      return void this.#ports.dropped("wrong-sender");
+    }
+    this.activeAt = this.#ports.now();
+    this.#ports.dead.worked(candidate);
+    this.#ports.reply(payload, candidate);
   }
 
-  /** Nobody is there (ICMP), or the socket could not be connected: the destination may have moved. Asked for once a second at most. */
-  #fault(upstream: Upstream): void {
+  /** Nobody is there (ICMP), or the socket could not be connected: the destination may have moved, or have others. */
+  #fault(upstream: Upstream, code: unknown): void {
     if (this.#upstream !== upstream) return;
     if (!upstream.isReady) {
       this.#retire();
       this.#closeRetired();
-      this.#forgetWaiting("not-sent");
     }
+    const isOurs = ownFaults.has(code);
+    if (isOurs || this.#destination.kind !== "name") return void this.#forgetWaiting("not-sent");
     const now = this.#ports.now();
-    if (this.#destination.kind !== "name" || this.#isResolving || now - this.#refusedAt < recheckMs) return;
-    this.#refusedAt = now;
-    void this.#resolve(true, upstream.candidate);
+    this.#ports.dead.failed(upstream.candidate, nameAsWritten(this.#destination.name), now);
+    const isFreshDue = now - this.#freshAt >= freshEveryMs;
+    if (this.#isResolving || (upstream.hasFailed && !isFreshDue)) return;
+    upstream.hasFailed = true;
+    if (isFreshDue) this.#freshAt = now;
+    void this.#resolve(isFreshDue, upstream.candidate);
   }
 
-  #keep(payload: Uint8Array): void {
-    const giveBack =
-      this.#waiting.length < mostWaiting ? this.#ports.budget.waiting(payload.length) : undefined;
-    if (giveBack === undefined) this.#ports.dropped("too-many");
-    else this.#waiting.push({ payload, giveBack });
-  }
-
-  #forgetWaiting(reason: DropReason | undefined): void {
-    for (const { giveBack } of this.#waiting.splice(0)) {
-      giveBack();
-      if (reason !== undefined) this.#ports.dropped(reason);
-    }
+  #forgetWaiting(reason: DropReason): void {
+    for (const _ of this.#waiting.take()) this.#ports.dropped(reason);
   }
 
   #retire(): void {
@@ -208,5 +226,9 @@ export class UdpDestination {
 }
 
 function isSame(a: Candidate, b: Candidate): boolean {
-  return a.port === b.port && a.address === b.address;
+  return candidateKey(a) === candidateKey(b);
+}
+
+function codeOf(fault: Error): unknown {
+  return "code" in fault ? fault.code : undefined;
 }

@@ -1,4 +1,5 @@
 import { createConnector } from "../../../client/connect/connector.ts";
+import { DeadEndpoints } from "../../../client/connect/dead-endpoints.ts";
 import { createLog, type Log } from "../../../shared/log.ts";
 import { Counts } from "../../counts.ts";
 import { Admission } from "../../limits.ts";
@@ -45,6 +46,7 @@ export function contextFor(stub: FakeStub, log: Log): TransparentContext {
     counts: new Counts(),
     log,
     lineLimits: { turnedAway: never, refused: never, noToken: never },
+    udp: { dead: new DeadEndpoints(), random: Math.random },
   };
 }
 
