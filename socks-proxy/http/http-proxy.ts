@@ -124,7 +124,7 @@ async function become(
   client.begin();
   const refused = admitted(client, request, means);
   if (refused === undefined) return serve(client, request, head, means);
-  client.stream.end(pageMessage(refused));
+  client.stream.resume().end(pageMessage(refused));
 }
 
 /** A page when the client is nobody who may ask. The field never goes further than here. */

@@ -73,7 +73,8 @@ export async function serveUpgrade(
   means.counts.bytesUp += bytesWritten;
   means.counts.bytesDown += bytesRead;
   means.log.debug(exchangeText(shown, response, end));
-  client.stream.end();
+  // What the client meant for the other protocol; unread, it would make a reset of the end.
+  client.stream.resume().end();
 }
 
 /** Both sides are free of HTTP from here on. */

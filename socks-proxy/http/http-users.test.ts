@@ -58,4 +58,11 @@ describe("users", () => {
     client.socket.write(get(`http://${web}/`, basic("ann:pass:word")));
     await client.until("HTTP/1.1 200 OK");
   });
+
+  test("whoever is none is told so, however much they send behind CONNECT", async () => {
+    const client = await bed.client();
+    client.socket.write(`CONNECT ${web}:80 HTTP/1.1\r\nHost: x\r\n\r\n${"x".repeat(16_000_000)}`);
+    expect(await client.closed).toBeUndefined();
+    expect(client.text()).toMatch(/^HTTP\/1\.1 407 .*set a user name/s);
+  });
 });

@@ -13,19 +13,28 @@ export interface Case {
 /** `half-close` ends the client's direction behind the last chunk, `reset` breaks off there, `wait` leaves the end to the server. */
 export type Ending = "half-close" | "reset" | "wait";
 
+/** What cases are made of. */
+export interface Material {
+  /** Whole streams of well-behaved clients. */
+  originals: readonly Uint8Array[];
+  /** What is put between the octets of these, for what random octets would never come to say. */
+  pieces: readonly Uint8Array[];
+  /** The part of the streams that stays whole: what is right has to go on being served in between. */
+  whole: number;
+}
+
 type Random = () => number;
 
 /** Octets that mean something somewhere: versions, commands, types, lengths, line ends. */
 const telling = [0, 1, 2, 3, 4, 5, 0x0a, 0x0d, 0x20, 0x2e, 0x3a, 0x41, 0x7f, 0x80, 0xf0, 0xf1, 0xff];
 const longest = 70_000;
 
-export function caseOf(seed: number, index: number, originals: readonly Uint8Array[]): Case {
+export function caseOf(seed: number, index: number, material: Material): Case {
   // Two numbers into one: neighbours must not be alike.
   const random = seededRandom(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35));
-  let bytes = pick(random, originals);
-  // One in twenty stays as it is: what is right has to go on being served in between.
-  const times = random() < 0.05 ? 0 : 1 + Math.floor(random() * 4);
-  for (let time = 0; time < times; time++) bytes = mutated(random, bytes, originals);
+  let bytes = pick(random, material.originals);
+  const times = random() < material.whole ? 0 : 1 + Math.floor(random() ** 2 * 4);
+  for (let time = 0; time < times; time++) bytes = mutated(random, bytes, material);
   const ending = pick(random, ["half-close", "half-close", "reset", "wait"] as const);
   return { seed, index, bytes, cuts: cutsOf(random, bytes.length), ending };
 }
@@ -42,7 +51,7 @@ export function describeCase({ seed, index, bytes, cuts, ending }: Case): string
   return `seed ${seed}, case ${index}, ${bytes.length} octets ${where}, then ${ending}: ${hex}`;
 }
 
-function mutated(random: Random, bytes: Uint8Array, originals: readonly Uint8Array[]): Uint8Array {
+function mutated(random: Random, bytes: Uint8Array, { originals, pieces }: Material): Uint8Array {
   const at = Math.floor(random() * (bytes.length + 1));
   const end = Math.min(bytes.length, at + Math.floor(random() * 20));
   const [before, middle, after] = [bytes.subarray(0, at), bytes.subarray(at, end), bytes.subarray(end)];
@@ -58,8 +67,11 @@ function mutated(random: Random, bytes: Uint8Array, originals: readonly Uint8Arr
       return before;
     case 4:
       return together(before, after);
-    case 5:
-      return together(before, randomOctets(random, Math.floor(random() * 30)), after);
+    case 5: {
+      const isPiece = pieces.length > 0 && random() < 0.8;
+      const put = isPiece ? pick(random, pieces) : randomOctets(random, Math.floor(random() * 30));
+      return together(before, put, after);
+    }
     case 6:
       return together(before, middle, middle, after);
     case 7: {

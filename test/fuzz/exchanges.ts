@@ -1,6 +1,6 @@
 import { credentials, greeting, nameRequest, socks4Request } from "../../socks-proxy/testing/raw-client.ts";
+import type { Material } from "./cases.ts";
 
-/** What well-behaved clients send, which the cases are made of. */
 export const serviceName = "echo.berth.internal";
 export const servicePort = 80;
 
@@ -8,7 +8,7 @@ const byName = nameRequest(serviceName, servicePort);
 const both = Uint8Array.of(5, 2, 0, 2);
 const portOctets = [servicePort >> 8, servicePort & 255];
 
-export const exchanges: readonly Uint8Array[] = [
+const streams: readonly Uint8Array[] = [
   joined(greeting, byName),
   joined(greeting, byName, "data that came early"),
   joined(both, byName, "x".repeat(5_000)),
@@ -49,12 +49,16 @@ export const exchanges: readonly Uint8Array[] = [
   Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3),
 ];
 
-/** Datagrams as clients send them to their association. */
-export const datagrams: readonly Uint8Array[] = [
+const messages: readonly Uint8Array[] = [
   joined(Uint8Array.of(0, 0, 0, 3, serviceName.length), serviceName, Uint8Array.of(...portOctets), "data"),
   joined(Uint8Array.of(0, 0, 0, 1, 192, 0, 2, 1, ...portOctets), "data"),
   joined(Uint8Array.of(0, 0, 0, 4, 0x20, 1, 0xd, 0xb8, ...new Uint8Array(12), ...portOctets), "data"),
 ];
+
+/** What well-behaved clients send, SOCKS ones above all. */
+export const exchanges: Material = { originals: streams, pieces: [], whole: 0.05 };
+/** Datagrams as clients send them to their association. */
+export const datagrams: Material = { originals: messages, pieces: [], whole: 0.05 };
 
 function joined(...parts: (Uint8Array | string)[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts.map((part) => Buffer.from(part as string))));

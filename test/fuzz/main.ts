@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 
 import { fuzz } from "./fuzz.ts";
+import type { Tally } from "./pure.ts";
 
 /** `npm run fuzz -- --count 1000000 --seed 1`: mutated streams of SOCKS4, SOCKS5 and HTTP, cut into random chunks. */
 const { values } = parseArgs({
@@ -19,11 +20,17 @@ for (const event of ["uncaughtException", "unhandledRejection"] as const) {
   });
 }
 console.log(`seed ${seed}, ${count} cases`);
-const { pure, sockets } = await fuzz(seed, count);
-const kinds = [...pure.tally].toSorted(([, a], [, b]) => b - a).map(([kind, times]) => `${times} ${kind}`);
-console.log(`${pure.count} through the hand-shake: ${kinds.join(", ")}`);
+const { pure, http, sockets } = await fuzz(seed, count);
+console.log(`${pure.count} through the hand-shake: ${listed(pure.tally)}`);
+console.log(`${http.count} through the HTTP proxy in memory: ${listed(http.tally)}`);
+console.log(`heap after a third of them and after all, collected: ${http.heapMiB.join(", ")} MiB`);
 const { before, after } = sockets.descriptors;
 console.log(
   `${sockets.cases} through sockets, and as many datagrams: ${before} descriptors before, ${after} after`,
 );
 console.log(`heap after each round, collected: ${sockets.heapMiB.join(", ")} MiB`);
+
+function listed(tally: Tally): string {
+  const kinds = [...tally].toSorted(([, a], [, b]) => b - a);
+  return kinds.map(([kind, times]) => `${times} ${kind}`).join(", ");
+}

@@ -8,7 +8,7 @@ import { parseSocks4Request } from "../../socks-proxy/socks/wire-socks4.ts";
 import { type Case, caseOf, chunksOf, describeCase } from "./cases.ts";
 import { datagrams, exchanges } from "./exchanges.ts";
 
-const users: Users = {
+export const users: Users = {
   verify: (name, password) =>
     `${Buffer.from(name)}:${Buffer.from(password)}` === "me:secret" ? "me" : undefined,
 };

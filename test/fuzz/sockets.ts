@@ -1,8 +1,5 @@
-import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 
 import { serviceRecords } from "../../client/testing/doh-server.ts";
 import { type ProxyBed, startBed } from "../../socks-proxy/testing/proxy.ts";
@@ -11,6 +8,15 @@ import { datagramTo, openUdpEcho, openUdpPeer } from "../../socks-proxy/testing/
 import { makeTemporaryDir } from "../testbed/temporary-dir.ts";
 import { type Case, caseOf, chunksOf, describeCase } from "./cases.ts";
 import { datagrams, exchanges, serviceName, servicePort } from "./exchanges.ts";
+import { httpRequests } from "./http-exchanges.ts";
+import {
+  assertNoGrowth,
+  descriptorsBackTo,
+  heapAfterCollection,
+  liveObjects,
+  liveObjectsBackTo,
+  settledDescriptors,
+} from "./leftovers.ts";
 import { writeUsersFile } from "./users-file.ts";
 
 /** Connections at a time. */
@@ -18,12 +24,6 @@ const atOnce = 64;
 /** A case that is not over by then never will be. */
 const caseLimitMs = 10_000;
 const rounds = 5;
-/**
- * Bounds on what the heap, its clients' part included, may grow by between the first round's end and the last one's: something for
- * compiled code and the like, and far less than what one connection holds (two buffers of 4 KiB) for each case.
- */
-const growthMiB = 4;
-const growthKiBPerCase = 1;
 
 export interface SocketsResult {
   cases: number;
@@ -47,6 +47,7 @@ export async function fuzzSockets(seed: number, count: number): Promise<SocketsR
   const heapMiB: number[] = [];
   try {
     const idle = await settledDescriptors();
+    const liveBefore = liveObjects();
     for (let round = 0; round < rounds; round++) {
       const [from, to] = [round, round + 1].map((edge) => Math.floor((count * edge) / rounds)) as [
         number,
@@ -59,6 +60,7 @@ export async function fuzzSockets(seed: number, count: number): Promise<SocketsR
       assertNoOwnFault(beds);
       heapMiB.push(heapAfterCollection());
     }
+    await liveObjectsBackTo(liveBefore);
   } finally {
     // A connection that hangs would hold the close up, and with it the fault that says so.
     await Promise.race([
@@ -68,10 +70,7 @@ export async function fuzzSockets(seed: number, count: number): Promise<SocketsR
     echo.close();
     dir.remove();
   }
-  const growth = (heapMiB.at(-1) ?? 0) - (heapMiB[0] ?? 0);
-  const mostGrowth = growthMiB + (count * growthKiBPerCase) / 1024;
-  if (growth > mostGrowth)
-    throw new Error(`the heap grew by ${growth} MiB: ${heapMiB.join(", ")} (seed ${seed})`);
+  assertNoGrowth(heapMiB, count);
   return { cases: count, heapMiB, descriptors: { before, after: await descriptorsBackTo(before) } };
 }
 
@@ -96,7 +95,7 @@ async function tryCases(seed: number, from: number, to: number, beds: readonly P
   let next = from;
   async function oneAfterAnother(): Promise<void> {
     while (next < to) {
-      const tried = caseOf(seed, next++, exchanges);
+      const tried = caseOf(seed, next, next++ % 3 === 0 ? httpRequests : exchanges);
       await tryCase(tried, beds[tried.index % beds.length]?.port ?? 0);
     }
   }
@@ -164,33 +163,4 @@ function assertNoOwnFault(beds: readonly ProxyBed[]): void {
   if (own.length > 0) throw new Error(own[0]);
   // They would be taken for a leak of the proxy's.
   for (const { lines, resolver } of beds) [lines.length, resolver.queries.length] = [0, 0];
-}
-
-async function settledDescriptors(): Promise<number> {
-  await sleep(50);
-  return openDescriptors();
-}
-
-/** Those of the resolver's connections may differ by the few that are kept open. */
-async function descriptorsBackTo(base: number): Promise<number> {
-  const kept = 8;
-  for (let tries = 0; tries < 300; tries++) {
-    const now = openDescriptors();
-    if (now <= base + kept) return now;
-    await sleep(50);
-  }
-  throw new Error(`${openDescriptors()} descriptors are open, ${base} were before`);
-}
-
-function openDescriptors(): number {
-  return readdirSync("/proc/self/fd").length;
-}
-
-function heapAfterCollection(): number {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return Math.round((heapUsed + external) / 2 ** 18) / 4;
 }
