@@ -33,32 +33,37 @@ export async function siteAddresses(
   const { isLocal, addresses } = await sourcesTowards(resolverUrl);
   if (isLocal) return siteAt(await loopbackAddresses());
   if (addresses.length > 0) return siteAt(addresses);
-  const { hostname } = new URL(resolverUrl);
-  const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
-  throw new BerthError("no-address", message, { who: hostname, retryable: true });
+  throw noAddress(resolverUrl);
 }
 
 /**
  * The site of a host on this machine that is advertised at the given addresses. What comes to one that is not the machine's own is passed on
- * to it by NAT, to where the machine reaches the resolver from.
+ * to it by NAT, to where the machine reaches the resolver from. Throws a BerthError `no-address` when that cannot be told.
  */
 export async function advertisedSite(
   addresses: readonly Address[],
   resolverUrl: string,
 ): Promise<SiteAddresses> {
+  const outer: Address[] = [];
+  for (const address of addresses) if (!(await isOwn(address))) outer.push(address);
+  if (outer.length === 0) return siteAt(addresses);
+  const { isLocal, addresses: sources } = await sourcesTowards(resolverUrl);
+  // A look that fails says nothing of NAT: what was known stands, as for addresses that are not given.
+  if (sources.length === 0 && !isLocal) throw noAddress(resolverUrl);
   const arrivals = new Map<Address, Address>();
-  const sources: Address[] = [];
-  for (const address of addresses) {
-    if (await isOwn(address)) continue;
-    // A resolver without an address is somebody else's fault to tell, and the way to the outer address mostly the same one.
-    if (sources.length === 0)
-      sources.push(...((await sourcesTowards(resolverUrl).catch(() => undefined))?.addresses ?? []));
+  for (const address of outer) {
     const source =
       sources.find((candidate) => familyOf(candidate) === familyOf(address)) ??
       (await sourceTowards(address, 443));
     if (source !== undefined && !isLoopback(source)) arrivals.set(address, source);
   }
   return arrivals.size === 0 ? siteAt(addresses) : { ...siteAt(addresses), arrivals };
+}
+
+function noAddress(resolverUrl: string): BerthError {
+  const { hostname } = new URL(resolverUrl);
+  const message = `this host has no address of its own on the way to the resolver (${hostname}); check its network, or name one with --advertise`;
+  return new BerthError("no-address", message, { who: hostname, retryable: true });
 }
 
 /** The addresses this machine reaches the resolver from, at most one of each family and none of loopback; `isLocal`: it is on this one. */

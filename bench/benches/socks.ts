@@ -191,12 +191,13 @@ function rowsOf(
     const row: Result = { what: `${what}, ${side}`, unit, summary };
     if (side !== "direct") row.note = note({ rate: summary.median, cpuSeconds });
     if (!against.includes(side)) return [row];
-    return Object.entries(to)
-      .filter(([other]) => taken[other] !== undefined)
-      .map(([other, atLeast]) => ({
-        ...row,
-        ratio: { to: other, summary: ratio(rates(side), rates(other)) },
-        bars: atLeast !== undefined && judged.includes(side) ? [{ of: "ratio", atLeast }] : [],
-      }));
+    return Object.entries(to).map(([other, atLeast]) => ({
+      ...row,
+      // Without it the bar stands there as not judged.
+      ...(taken[other] === undefined
+        ? { what: `${row.what}, against ${other}` }
+        : { ratio: { to: other, summary: ratio(rates(side), rates(other)) } }),
+      bars: atLeast !== undefined && judged.includes(side) ? [{ of: "ratio", atLeast }] : [],
+    }));
   });
 }

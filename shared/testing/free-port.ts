@@ -7,24 +7,27 @@ import { createServer } from "node:net";
  */
 const [first, count] = [22_000, 10_000];
 
-/** A port nobody has at `host`, TCP and UDP alike, for a part that has to be told its port. */
-export async function freePort(host = "127.0.0.1"): Promise<number> {
-  for (;;) {
+const address = "127.0.0.1";
+
+/** A port nobody has at 127.0.0.1, TCP and UDP alike, for a part that has to be told its port. */
+export async function freePort(): Promise<number> {
+  for (let tried = 0; tried < 100; tried++) {
     const port = first + Math.floor(Math.random() * count);
-    if ((await isFreeForTcp(port, host)) && (await isFreeForUdp(port, host))) return port;
+    if ((await isFreeForTcp(port)) && (await isFreeForUdp(port))) return port;
   }
+  throw new Error(`no port from ${first} on is free at ${address}`);
 }
 
-function isFreeForTcp(port: number, host: string): Promise<boolean> {
+function isFreeForTcp(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once("error", () => resolve(false));
-    server.listen(port, host, () => server.close(() => resolve(true)));
+    server.listen(port, address, () => server.close(() => resolve(true)));
   });
 }
 
-function isFreeForUdp(port: number, address: string): Promise<boolean> {
-  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+function isFreeForUdp(port: number): Promise<boolean> {
+  const socket = createSocket("udp4");
   return new Promise((resolve) => {
     socket.once("error", () => socket.close(() => resolve(false)));
     socket.bind({ port, address, exclusive: true }, () => socket.close(() => resolve(true)));

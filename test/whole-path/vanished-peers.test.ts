@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createNetns, type Netns, randomSuffix } from "../testbed/netns.ts";
 import { mustRun, startProcess } from "../testbed/process.ts";
 import { makeTemporaryDir, type TemporaryDir } from "../testbed/temporary-dir.ts";
+import { until } from "../testbed/wait.ts";
 import { berth, node, Part } from "./parts.ts";
 
 const [proxyHost, elsewhere] = ["10.79.0.1", "10.79.0.2"];
@@ -50,10 +51,14 @@ describe("a proxy whose clients and endpoints are on another machine", () => {
     const client = startProcess([node, "--eval", clientAndEndpoint], { netns: other });
     running.push(client);
     await client.waitForLine(/HTTP\/1\.1 200/);
-    const sockets = await mustRun(["ss", "-tnoH", "state", "established"], { netns: own });
-    const timers = sockets.split("\n").filter((line) => line.includes(elsewhere));
-    expect(timers).toHaveLength(2);
-    for (const line of timers) expect(line).toMatch(/timer:\(keepalive,(?:\d+sec|1min)/);
+    // Not while something is still to be acknowledged: that has a timer of its own.
+    await until("both to be watched", async () => {
+      const sockets = await mustRun(["ss", "-tnoH", "state", "established"], { netns: own });
+      const timers = sockets.split("\n").filter((line) => line.includes(elsewhere));
+      expect(timers).toHaveLength(2);
+      for (const line of timers) expect(line).toMatch(/timer:\(keepalive,(?:\d+sec|1min)/);
+      return true;
+    });
   });
 });
 
