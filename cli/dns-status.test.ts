@@ -44,6 +44,13 @@ describe("the state of this machine's name resolution", () => {
     expect(lines.join("\n")).not.toContain("lab.berth.internal");
   });
 
+  it("advises to install again where what is set can be made to take effect again", async () => {
+    const machine = await machineTold(first);
+    const { lines } = await dnsState({ zones: [first], server: listener.at }, machine, async () => false);
+    const said = /does not arrive there: berth dns install sets it again; a VPN/;
+    expect(lines).toContainEqual(expect.stringMatching(said));
+  });
+
   it("is whole without the zones that nobody wants", async () => {
     const machine = await machineTold(first);
     expect((await dnsState({ zones: [first], server: listener.at }, machine, arrives)).isWhole).toBe(true);

@@ -14,9 +14,9 @@ export interface DnsState {
 }
 
 /**
- * How the machine is set, whether the proxy answers, and whether programs' questions reach it; with what to do where not. `wanted.zones` are
- * the ones that have to arrive, where undefined those the proxy knows now; `wanted.server` counts where nothing is set. `reaches` asks as the programs of this machine
- * do.
+ * How the machine is set, whether the proxy answers, and whether programs' questions reach it; with what to do where not. `wanted.zones`
+ * are the ones that have to arrive, where undefined those the proxy knows now; `wanted.server` counts where nothing is set. `reaches`
+ * asks as the programs of this machine do.
  */
 export async function dnsState(
   wanted: { zones: readonly Name[] | undefined; server: ListenAddress },
@@ -37,7 +37,7 @@ export async function dnsState(
   lines.push(...missing.map(missingLine));
   let isWhole = first !== undefined && missing.length === 0;
   for (const zone of asked) {
-    const found = await zoneLines(zone, server, first !== undefined, reaches);
+    const found = await zoneLines(zone, server, first?.service, reaches);
     lines.push(...found.lines);
     isWhole &&= found.isWhole;
   }
@@ -81,7 +81,7 @@ async function mismatchLines(set: NameService | undefined, machine: NameMachine)
 async function zoneLines(
   zone: Name,
   server: ListenAddress,
-  isSet: boolean,
+  set: NameService | undefined,
   reaches: typeof reachesListener,
 ): Promise<DnsState> {
   const shown = displayName(zone);
@@ -99,9 +99,9 @@ async function zoneLines(
   if (await reaches(server, zone)) {
     return { lines: [answers, `what programs ask about ${shown} arrives there`], isWhole: true };
   }
-  const mend = isSet
-    ? "berth dns install sets it again; a VPN or a hosts line of /etc/nsswitch.conf without dns or resolve also does this"
-    : "berth dns install";
+  const vpn = "a VPN or a hosts line of /etc/nsswitch.conf without dns or resolve does this";
+  const again = (set?.applyAgain().length ?? 0) > 0 ? `berth dns install sets it again; ${vpn} as well` : vpn;
+  const mend = set === undefined ? "berth dns install" : again;
   return {
     lines: [answers, `what programs ask about ${shown} does not arrive there: ${mend}`],
     isWhole: false,

@@ -12,7 +12,7 @@ import { applyChanges, type DnsChange, linesOfChange } from "./dns-change.ts";
 import { detectNameService, nameServiceBy, nameServices } from "./dns-detect.ts";
 import { type NameMachine, thisMachine, unfinished } from "./dns-machine.ts";
 import { planInstallation } from "./dns-plan.ts";
-import { reachesListener, untilReaching, zonesOfListener } from "./dns-probe.ts";
+import { probeListener, reachesListener, untilReaching, zonesOfListener } from "./dns-probe.ts";
 import { type ServiceName, serviceNames } from "./dns-setting.ts";
 import { dnsState } from "./dns-status.ts";
 import { parseFlags } from "./flags.ts";
@@ -61,7 +61,9 @@ const installCommand: Command = {
     const service =
       config.manager === undefined ? await detectNameService(machine) : nameServiceBy(config.manager);
     const setting = { zones, server: config.dnsListen };
-    const arrives = (zone: Name) => reachesListener(setting.server, zone);
+    // Where the proxy itself does not answer, nothing says that somebody has undone anything.
+    const arrives = async (zone: Name) =>
+      (await probeListener(setting.server, zone)).kind !== "answers" || reachesListener(setting.server, zone);
     const changes = await planInstallation(service, setting, machine, arrives);
     const shown = zones.map(displayName).join(", ");
     if (changes.length === 0) note(`${service.title} is set for ${shown} already`);

@@ -49,6 +49,17 @@ test("a quiet connection is ended, a busy one when it has become quiet", async (
   expect(busy.ends).toEqual(["end"]);
 });
 
+test("one that could not end yet when it was told to is told again after another quiet second", async () => {
+  const open = new Set<Drainable>();
+  const owing = new Connection(open);
+  let asked = 0;
+  owing.end = () => {
+    if (++asked === 2) open.delete(owing);
+  };
+  await drain(open, 60_000);
+  expect([asked, owing.ends]).toEqual([2, []]);
+});
+
 test("when the time is over all are destroyed, those that wait for an endpoint included", async () => {
   const open = new Set<Drainable>();
   const [waiting, busy] = [new Connection(open), new Connection(open)];

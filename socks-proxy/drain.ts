@@ -6,7 +6,7 @@ export interface Drainable {
   bytesMoved(): number;
   /** It moves no bytes, but somebody waits for it all the same: its endpoint is being connected to. */
   readonly isWaiting: boolean;
-  /** Ends it as if both sides had, without a reset. */
+  /** Ends it as if both sides had, without a reset, unless it cannot yet; may be called again. */
   end(): void;
   /** Breaks it off in the middle of what it does, so that nobody takes a part for the whole. */
   destroy(): void;
@@ -31,7 +31,8 @@ export async function drain(open: ReadonlySet<Drainable>, timeoutMs: number): Pr
       const isStill = last?.bytes === bytes && !connection.isWaiting;
       const stillFor = isStill ? last.stillFor + 1 : 0;
       seen.set(connection, { bytes, stillFor });
-      if (stillFor === looks) connection.end();
+      // Again each quiet second: one that owed bytes to a slow reader did not end at the first call.
+      if (stillFor > 0 && stillFor % looks === 0) connection.end();
     }
   }
   for (const connection of open) connection.destroy();

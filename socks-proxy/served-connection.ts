@@ -25,8 +25,8 @@ export class ServedConnection implements Drainable {
   }
 
   end(): void {
-    if (this.endInOrder === undefined) this.channel.socket.destroySoon();
-    else this.endInOrder();
+    if (this.endInOrder !== undefined) this.endInOrder();
+    else if (!this.channel.socket.writableEnded) this.channel.socket.destroySoon();
   }
 
   destroy(): void {

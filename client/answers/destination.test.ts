@@ -196,6 +196,12 @@ describe("destinations outside the zone", () => {
     expect(await resolve("nul.example\u0000.berth", 80)).toMatchObject({ kind: "bad-name" });
   });
 
+  test("the system is not asked for what is longer than a name, nor is that remembered", async () => {
+    expect(await resolve(`${"a.".repeat(124)}exam.`, 80)).not.toMatchObject({ kind: "bad-name" });
+    expect(await resolve(`${"a.".repeat(125)}exam.`, 80)).toMatchObject({ kind: "bad-name" });
+    expect(bed.lookedUp).toHaveLength(1);
+  });
+
   test("a name is asked of the system once for a moment, and past that when it is to be fresh", async () => {
     const all = await Promise.all([443, 80, 443].map((port) => resolve("two.example", port)));
     expect(all.map(({ kind }) => kind)).toEqual(["endpoints", "endpoints", "endpoints"]);

@@ -37,6 +37,9 @@ export function nameAsWritten(text: string): Name {
   return `${text.slice(0, end).toLowerCase()}.` as Name;
 }
 
+/** RFC 1035 §2.3.4, written with dots, the last one included. */
+const longestName = 254;
+
 /** The system's addresses of a name outside the zones, as `lookup` finds them. Every outcome is a value. */
 export async function outsideEndpoints(
   name: string,
@@ -47,6 +50,7 @@ export async function outsideEndpoints(
   // Outside the zone the system decides what a name may look like; but no name has spaces or control characters, and a NUL would
   // make getaddrinfo(3) read another name than the log shows.
   if (/[\s\p{Cc}]/u.test(name)) return { kind: "bad-name", reason: "it has characters no name has" };
+  if (name.length > longestName) return { kind: "bad-name", reason: "it is longer than a name can be" };
   try {
     const addresses = await untilAborted(lookup(name), signal);
     if (addresses.length > 0) return plainEndpoint(addresses, port, false);

@@ -127,7 +127,7 @@ export class ServiceSocket extends Duplex {
     else this.end(() => this.destroy());
   }
 
-  /** Closes with a reset where there is a connection. */
+  /** Closes with a reset where there is a connection; right after our own end, which has said all there was, without. */
   resetAndDestroy(): this {
     if (this.#upstream !== undefined) breakOff(this.#upstream);
     return this.destroy();

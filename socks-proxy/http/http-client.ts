@@ -124,7 +124,8 @@ export class HttpClient {
   }
 
   #endInOrder(): void {
-    if (this.isFree) this.connection.channel.socket.destroySoon();
-    else this.breakOff();
+    const { socket } = this.connection.channel;
+    if (!this.isFree) this.breakOff();
+    else if (!socket.writableEnded) socket.destroySoon();
   }
 }

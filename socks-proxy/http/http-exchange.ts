@@ -29,7 +29,7 @@ export interface Exchange {
 }
 
 /** As Node's parser has it. */
-const noHttp = "HPE_INVALID_TRANSFER_ENCODING";
+const noHttp = "NO_HTTP";
 
 export type ExchangeEnd =
   | "answered"
@@ -185,6 +185,8 @@ export function exchangeText(shown: string, { headersSent, statusCode }: ServerR
 /** When a server did not answer. */
 export function noResponsePage(shown: string, fault: Error & { code?: string }): HttpPage {
   if (fault.code === "ETIMEDOUT") return httpPage(504, `berth: ${shown}: the server was silent too long`);
+  if (fault.code === noHttp)
+    return httpPage(502, `berth: ${shown}: what the server sent is no HTTP: ${fault.message}`);
   // What Node does not parse, or would not write.
   if (/^(?:HPE|ERR)_/.test(fault.code ?? ""))
     return httpPage(502, `berth: ${shown}: what the server sent is no HTTP (${fault.code})`);

@@ -16,7 +16,10 @@ export interface RelayOptions {
 export interface RunningRelay {
   /** Resolves when both connections are closed. */
   ended: Promise<RelayEnd>;
-  /** Ends both connections as if both sides had. To be called when they are quiet; while a slow reader is still owed bytes it does nothing. */
+  /**
+   * Ends both connections as if both sides had. To be called when they are quiet; while a slow reader is still owed bytes it does nothing, and has
+   * to be called again.
+   */
   drain(): void;
 }
 
@@ -128,6 +131,7 @@ class Relay implements RunningRelay {
   }
 
   drain(): void {
+    if (this.#end === "drained") return;
     // Its sender is held back, and may have more to say: an end would let the reader take a part for the whole.
     if (unsentBytes(this.#client.socket) + unsentBytes(this.#upstream.socket) > 0) return;
     this.#end = "drained";

@@ -1,11 +1,11 @@
 import { Socket } from "node:dgram";
-import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Resolution } from "../../client/answers/resolution.ts";
 import { DeadEndpoints } from "../../client/connect/dead-endpoints.ts";
 import { addressOf } from "../../client/testing/doh-server.ts";
 import { parseName } from "../../shared/name.ts";
+import { freePort } from "../../shared/testing/free-port.ts";
 import { until } from "../../test/testbed/wait.ts";
 import type { Drainable } from "../drain.ts";
 import { openUdpEcho, openUdpPeer, type UdpPeer } from "../testing/udp-client.ts";
@@ -49,7 +49,7 @@ beforeEach(async () => {
     onConnection: () => {},
     clock,
   };
-  port = (await closedPeer()).port;
+  port = await freePort();
 });
 
 afterEach(() => {
@@ -270,11 +270,7 @@ async function opened(opening: Promise<UdpPeer>): Promise<UdpPeer> {
 
 /** Where nobody listens. */
 async function closedPeer(): Promise<{ port: number }> {
-  const peer = await openUdpPeer();
-  const closed = once(peer.socket, "close");
-  peer.close();
-  await closed;
-  return { port: peer.port };
+  return { port: await freePort() };
 }
 
 function endpoints(...places: { port: number; host?: string }[]): Resolution {
