@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 
 import type { Declared } from "../../shared/binding.ts";
 import { EngineCli } from "../testbed/engine-cli.ts";
-import { StalePorts } from "./stale-ports.ts";
+import { type Inspected, StalePorts } from "./stale-ports.ts";
 
 // What the model test relies on: a port that is over is found in a set that names it, and no other is.
 
 test("a port is over once its container has another, or none", async () => {
-  const [engine, stale] = [new SayingCli(), new StalePorts()];
-  engine.says(running("a", 32768), running("b", 32769));
-  await stale.during(engine, "", async () => engine.says(running("a", 32770)));
+  const { stale, says } = sayingEngine();
+  await says(running("a", 32768), running("b", 32769));
+  await stale.during(engine, "", () => says(running("a", 32770)));
   const since = (): number => Date.now() - 5_000;
   expect(worst(stale, set("a", 32770), since)).toBe(0);
   expect(worst(stale, set("b", 32769), () => Number.POSITIVE_INFINITY)).toBe(0);
@@ -19,18 +19,19 @@ test("a port is over once its container has another, or none", async () => {
 });
 
 test("a paused container's ports are over until it goes on", async () => {
-  const [engine, stale] = [new SayingCli(), new StalePorts()];
-  engine.says(running("a", 32768));
-  await stale.during(engine, "", async () => engine.says({ ...running("a", 32768), State: paused }));
-  await stale.during(engine, "", async () => engine.says(running("a", 32768)));
+  const { stale, says } = sayingEngine();
+  await says(running("a", 32768));
+  await stale.during(engine, "", () => says({ ...running("a", 32768), State: paused }));
+  await stale.during(engine, "", () => says(running("a", 32768)));
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(worst(stale, set("a", 32768), () => 0)).toBe(0);
 });
 
+const engine = new EngineCli("/nowhere");
 const startedAt = "2026-01-01T00:00:00Z";
 const paused = { Running: true, Paused: true, StartedAt: startedAt };
 
-function running(id: string, port: number) {
+function running(id: string, port: number): Inspected {
   const Ports = { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: `${port}` }] };
   const State = { Running: true, Paused: false, StartedAt: startedAt };
   return { Id: id.repeat(64), State, NetworkSettings: { Ports } };
@@ -46,20 +47,13 @@ function worst(stale: StalePorts, declared: Declared, quietSince: () => number):
   return stale.worst.ms;
 }
 
-class SayingCli extends EngineCli {
-  #containers: ReturnType<typeof running>[] = [];
-
-  constructor() {
-    super("/nowhere");
-  }
-
-  says(...containers: ReturnType<typeof running>[]): void {
-    this.#containers = containers;
-  }
-
-  override async docker(command = ""): Promise<string> {
-    return command === "ps"
-      ? this.#containers.map(({ Id }) => Id).join("\n")
-      : JSON.stringify(this.#containers);
-  }
+/** An engine that says what it is told to. */
+function sayingEngine() {
+  let containers: Inspected[] = [];
+  return {
+    stale: new StalePorts(async () => containers),
+    async says(...running: Inspected[]): Promise<void> {
+      containers = running;
+    },
+  };
 }

@@ -10,15 +10,20 @@ export type Lateness = { ms: number; what: string };
  * that is pushed for one of those. With none of the agent's code but the name of an instance: 12 characters of the id, and StartedAt.
  */
 export class StalePorts {
+  readonly #inspect: (engine: EngineCli, prefix: string) => Promise<Inspected[]>;
   /** By instance and port, since when it is over. */
   readonly #over = new Map<string, number>();
   worst: Lateness = { ms: 0, what: "" };
 
+  constructor(inspect: (engine: EngineCli, prefix: string) => Promise<Inspected[]> = inspectRunning) {
+    this.#inspect = inspect;
+  }
+
   /** Runs `act`, which concerns the containers of `engine` whose names begin with `prefix`. */
   async during(engine: EngineCli, prefix: string, act: () => Promise<void>): Promise<void> {
-    const before = await openPorts(engine, prefix);
+    const before = openPorts(await this.#inspect(engine, prefix));
     await act();
-    const after = await openPorts(engine, prefix);
+    const after = openPorts(await this.#inspect(engine, prefix));
     const now = Date.now();
     for (const port of after) this.#over.delete(port);
     for (const port of before) if (!after.has(port)) this.#over.set(port, now);
@@ -36,12 +41,12 @@ export class StalePorts {
   }
 }
 
-async function openPorts(engine: EngineCli, prefix: string): Promise<Set<string>> {
-  const containers = await inspectRunning<Inspected>(engine, prefix);
+function openPorts(containers: Inspected[]): Set<string> {
   return new Set(containers.filter(({ State }) => State.Running && !State.Paused).flatMap(portsOf));
 }
 
-type Inspected = {
+/** What the engine says of a container. */
+export type Inspected = {
   Id: string;
   State: { Running: boolean; Paused: boolean; StartedAt: string };
   NetworkSettings: { Ports: Record<string, { HostPort: string }[] | null> };
