@@ -8,14 +8,18 @@ export interface ExplainSources {
   /** Undefined before anything could be declared. */
   last: { input: DeclareInput; outcome: DeclareOutcome } | undefined;
   untold: Untold;
+  /** What is wrong with files of services, and could not be read of them. */
+  serviceProblems: readonly Problem[];
   /** What a check found wrong last. */
   faultOf(checkKey: string): string | undefined;
   refused: PushReply["refused"];
 }
 
 /** What an explanation is made of: what was declared of last, without that of which nothing may be said any more, and what is known besides. */
-export function explainInput({ last, untold, faultOf, refused }: ExplainSources): ExplainInput {
-  const { withheld, unread } = untold;
+export function explainInput(sources: ExplainSources): ExplainInput {
+  const { last, untold, serviceProblems, faultOf, refused } = sources;
+  const { withheld } = untold;
+  const unread = [...untold.unread, ...serviceProblems];
   if (last === undefined) return { ...nothing, withheld, unread: [...unread, notYet] };
   const checkFaults = new Map<string, string>();
   for (const { key } of last.outcome.checks) {

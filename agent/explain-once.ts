@@ -23,10 +23,11 @@ export async function explainOnce(config: AgentConfig, what: string): Promise<st
   const services = new ServiceFiles({ directory, zone, clock: systemClock });
   try {
     const read = await Promise.all(engines.map((watched) => readOnce(watched, site, engines.length > 1)));
+    const { services: declared, problems: serviceProblems } = await services.read();
     const input: ExplainInput = {
       containers: read.flatMap(({ containers }) => containers),
-      unread: read.flatMap(({ problems }) => problems),
-      services: (await services.read()).services,
+      unread: [...read.flatMap(({ problems }) => problems), ...serviceProblems],
+      services: declared,
       site,
       relays: new Map(),
       checks: new Map(),

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { AgentStand } from "./testing/agent-stand.ts";
 import { FakeEngine, silent } from "./testing/fake-engine.ts";
@@ -59,6 +59,29 @@ test("a container that cannot be inspected is told so, by its name and to whoeve
   expect(explained("db")).not.toContain("unreadable");
 });
 
+test("of many that cannot be read ten are told, and how many more there are", async () => {
+  for (let count = 0; count < 13; count++)
+    stand.engine.inspectFaults.set(stand.engine.put(`bad${count}x`), new Error("input/output error"));
+  stand.start();
+  await stand.clock.advance(2_000);
+  const lines = stand.reconciler.explain("nowhere");
+  expect(lines).toHaveLength(12);
+  expect(lines?.at(-1)).toBe(
+    "3 more problems are left out here; give the name of a container or a file to see its own",
+  );
+});
+
+test("what could not be read of files of services is told to whoever asks for what is not found", async () => {
+  const message = "line 3: not TOML";
+  stand.services.problems = [{ container: "db.toml", code: "bad-service-file", message }];
+  stand.start();
+  await stand.clock.advance(2_000);
+  const why = "problem bad-service-file of db.toml: line 3: not TOML";
+  expect(explained("db")).toContain(why);
+  expect(stand.reconciler.explain("db.toml")).toEqual([why]);
+  expect(explained("web")).not.toContain(why);
+});
+
 test("where the host's own address is not known, what was read is explained, and not as declared", async () => {
   stand.addresses = async () => Promise.reject(new Error("no route"));
   stand.start();
@@ -78,6 +101,30 @@ test("of an engine that was read, nothing is claimed while another one is waited
   release();
   await stand.clock.advance(2_000);
   expect(explained("web.shop")).toContain("port 80/tcp leads to");
+});
+
+test("what one engine has told while another one that came back is waited for, is known and not declared", async () => {
+  const second = new FakeEngine();
+  stand.engines = [...stand.engines, { label: "podman", engine: second, readSite: undefined, isHere: true }];
+  stand.start();
+  await stand.clock.advance(2_000);
+  second.die();
+  await stand.clock.advance(1_000);
+  second.revive();
+  const release = second.holdLists();
+  await vi.waitFor(async () => {
+    await stand.clock.advance(100);
+    if (!second.isWatched) throw new Error("not yet");
+  });
+  stand.engine.event(stand.engine.put("newer", at("32770")));
+  await stand.clock.advance(500);
+  expect(explained("newer")).toContain(
+    "nothing of it is declared: this agent has declared nothing of it yet",
+  );
+  expect(explained("web")).toContain("port 80/tcp leads to");
+  release();
+  await stand.clock.advance(2_000);
+  expect(explained("newer")).toContain("port 80/tcp leads to");
 });
 
 test.each([

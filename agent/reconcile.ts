@@ -30,7 +30,7 @@ const farewellMs = 3_000;
 const firstAnswersMs = 4_000;
 /** The keeper rests 15 s at most, and reads a token and waits for an answer with limits of their own. */
 const leaseBoundMs = 45_000;
-/** Files of services are looked at every 10 s, and read within as long. */
+/** Files of services are looked at every 10 s, and read within 30 s. */
 const servicesBoundMs = 45_000;
 /** Beyond a resync: a list and an inspection may each take their whole time limit of 10 s, and be tried again after as long. */
 const engineSlackMs = 45_000;
@@ -154,10 +154,12 @@ export class Reconciler {
       startedAt: this.#startedAt,
     };
     const last = this.#last;
-    const untold = untoldOf(this.#known(), moment, last !== undefined);
+    const declaredOf = last && new Set(last.input.containers.map(({ container }) => container.id));
+    const untold = untoldOf(this.#known(), moment, declaredOf);
     const faultOf = (key: string): string | undefined => this.checks.faultOf(key);
     const { refused } = this.keeper.state;
-    return explain(explainInput({ last, untold, faultOf, refused }), rules, what);
+    const serviceProblems = this.#services.current?.problems ?? [];
+    return explain(explainInput({ last, untold, serviceProblems, faultOf, refused }), rules, what);
   }
 
   /** Resolves after `close` only. */

@@ -41,7 +41,7 @@ const edges: Record<Room, RegExp> = {
   resolver:
     /^resolver\/(node\.ts|worker\.ts|worker\/object-feed\.ts|serve\/|store\/((sqlite[\w-]*|audit-file|durable-object|node-crypto)|etcd\/(members|transport|watch|open|follow|pulse))\.ts)/,
   agent:
-    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/service-files)\.ts$/,
+    /^agent\/(addresses|agent-lock|clock|config|host-key|main|private-file|token-file|engine\/(docker|docker-engine|engine-calls|certificates|event-stream|fingerprint|ssh-connection)|lease\/link|status\/(status-server|bound-connections)|health\/probe|relay\/(descriptor-limit|relay-port-file|tcp-relay|udp-relay)|services\/(file-text|service-files))\.ts$/,
   client:
     /^client\/(client|create-stub-resolver|answers\/system-lookup|connect\/(connect-attempts|connector)|program\/(client-types|create-client|dispatcher|http-agent|name-lookup|service-socket)|resolvers\/(learnt-memory|resolver-lookup|state-file|token-file|transport))\.ts$/,
   "socks-proxy":

@@ -67,7 +67,7 @@ function statusOfHostile(name: string, labelsOf: Record<string, string>, said: s
         },
       ],
       lease: { ...lease, leaseMs: undefined, renewedAt: undefined, refused: [] },
-      relays: { wanted: outcome.relays, states: new Map(), counters: new Map() },
+      relays: { wanted: outcome.relays, states: new Map(), counters: new Map(), finishing: [] },
       checks: { wanted: outcome.checks, states: new Map(), faultOf: () => said },
       flapping: [name],
       services: [],

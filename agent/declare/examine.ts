@@ -105,8 +105,9 @@ function leftOutBy(
 }
 
 /** How a container is that does not serve. */
-export function idleWords({ paused, restarting }: ContainerFacts): string {
+export function idleWords({ paused, stopping, restarting }: ContainerFacts): string {
   if (paused === true) return "is paused";
+  if (stopping === true) return "is being stopped";
   return restarting === true ? "is between two restarts" : "does not run";
 }
 

@@ -22,7 +22,7 @@ const longestLine = 500;
 export interface ExplainInput extends DeclareInput {
   /** Containers that are not among those declared of, and why not. */
   withheld?: ReadonlyMap<PlacedContainer, string>;
-  /** What could not be read: engines, which are no container's problem, and single containers. */
+  /** What could not be read: engines, which are no container's problem, single containers, and files of services. */
   unread?: readonly Problem[];
 }
 
@@ -67,6 +67,11 @@ function unreadLines(unread: readonly Problem[], what: string, isKnown: boolean)
     const of = container === "" ? "" : ` of ${container}`;
     return `problem ${code}${of}: ${message}`;
   });
+  const others = shown.length - lines.length;
+  if (others > 0)
+    lines.push(
+      `${others} more problems are left out here; give the name of a container or a file to see its own`,
+    );
   if (isMet) return lines;
   return [`nothing that could be read is called ${what.trim()}, and not everything could be read:`, ...lines];
 }

@@ -28,6 +28,8 @@ const sshResumeMs = 1_000;
 const usualCalmMs = 1_000;
 const newestMs = 1_000;
 const listPath = "/containers/json";
+/** Podman's list has no paused container unless asked for; it does not know all of Docker's words for a status, nor Docker all of its. */
+const podmanList = { filters: { status: ["running", "paused"] } };
 
 const listSchema = z.array(z.looseObject({ Id: z.string().min(1), Names: z.array(z.string()).nullish() }));
 const inspectSchema = z.record(z.string(), z.unknown());
@@ -43,6 +45,12 @@ const infoSchema = z.looseObject({
 
 /** What a filtering proxy, or the engine itself, answers to a question it does not allow. */
 const refused = [401, 403, 405];
+
+interface Asked {
+  query?: Readonly<Record<string, unknown>>;
+  /** Statuses that stand for nothing there. */
+  absent?: readonly number[] | undefined;
+}
 
 /** Asks an engine for what the agent needs, and for nothing else: events, containers, single images, version, info and ping. */
 export class DockerEngine implements Engine {
@@ -67,7 +75,7 @@ export class DockerEngine implements Engine {
   }
 
   async list(): Promise<ContainerSummary[]> {
-    const answer = await this.#ask(listPath);
+    const answer = await this.#ask(listPath, { query: this.#kind === "podman" ? podmanList : {} });
     return this.#read(listSchema, answer, "list of containers").map((entry) => ({
       id: entry.Id,
       name: (entry.Names?.[0] ?? entry.Id.slice(0, 12)).replace(/^\//, ""),
@@ -76,21 +84,23 @@ export class DockerEngine implements Engine {
   }
 
   async inspect(id: string): Promise<EngineInspect | undefined> {
-    const answer = await this.#ask(`/containers/${encodeURIComponent(id)}/json`, [404]);
+    const answer = await this.#ask(`/containers/${encodeURIComponent(id)}/json`, { absent: [404] });
     return answer === undefined ? undefined : this.#read(inspectSchema, answer, "description of a container");
   }
 
   async inspectImage(id: string): Promise<EngineInspect | undefined> {
     // sha256:… as it is, for filtering proxies that compare the path.
-    const answer = await this.#ask(`/images/${encodeURIComponent(id).replace("%3A", ":")}/json`, [
-      404,
-      ...refused,
-    ]);
+    const answer = await this.#ask(`/images/${encodeURIComponent(id).replace("%3A", ":")}/json`, {
+      absent: [404, ...refused],
+    });
     return answer === undefined ? undefined : this.#read(inspectSchema, answer, "description of an image");
   }
 
   async about(): Promise<EngineAbout> {
-    const [told, information] = await Promise.all([this.#ask("/version"), this.#ask("/info", refused)]);
+    const [told, information] = await Promise.all([
+      this.#ask("/version"),
+      this.#ask("/info", { absent: refused }),
+    ]);
     const version = this.#read(versionSchema, told, "version");
     const info = this.#read(infoSchema, information ?? {}, "description of itself");
     const isUsers = this.#target.kind === "unix" && /^(?:\/var)?\/run\/user\//.test(this.#target.path);
@@ -208,9 +218,9 @@ export class DockerEngine implements Engine {
     };
   }
 
-  #ask(path: string, absent?: readonly number[]): Promise<unknown> {
+  #ask(path: string, { query = {}, absent }: Asked = {}): Promise<unknown> {
     const most = path === listPath ? maxAnswer.list : maxAnswer.other;
-    return this.#calls.run(async (signal) => readAnswer(await this.#get(path, {}, signal), most), absent);
+    return this.#calls.run(async (signal) => readAnswer(await this.#get(path, query, signal), most), absent);
   }
 
   #read<T>(schema: z.ZodType<T>, answer: unknown, what: string): T {

@@ -57,6 +57,18 @@ describe("calls", () => {
     expect(asked).toBe("/containers/json");
   });
 
+  test("list: Podman is asked for those that are paused as well, in words it knows", async () => {
+    let asked = "";
+    answer = (request, response) => {
+      asked = request.url ?? "";
+      const version = { Version: "4.3.1", Components: [{ Name: "Podman Engine" }] };
+      json(asked === "/version" ? version : asked === "/info" ? {} : [])(request, response);
+    };
+    await engine.about();
+    await engine.list();
+    expect(decodeURIComponent(asked)).toBe('/containers/json?filters={"status":["running","paused"]}');
+  });
+
   test("inspect: undefined for a container that is gone, a fault for anything else", async () => {
     answer = json({ message: "No such container" }, 404);
     expect(await engine.inspect("7f5b")).toBeUndefined();

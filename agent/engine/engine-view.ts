@@ -69,7 +69,7 @@ export function readFrom(
   problems: readonly Problem[],
   stops: Stops,
 ): EngineRead {
-  const isDraining = found.map((facts) => facts.running && stops.has(facts));
+  const isDraining = found.map((facts) => facts.stopping === true || (facts.running && stops.has(facts)));
   const containers = found.filter((_, index) => isDraining[index] === false);
   return { containers, problems, draining: found.filter((_, index) => isDraining[index]) };
 }

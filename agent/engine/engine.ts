@@ -35,7 +35,7 @@ export interface Watch {
 export interface Engine {
   /** How people name it, for messages. */
   readonly where: string;
-  /** The containers that run, are paused or restart; an exited one has no ports. */
+  /** The containers that run, are paused or restart; an exited one has no ports. Podman leaves out those that it is stopping. */
   list(): Promise<ContainerSummary[]>;
   /** Undefined when the container is gone. */
   inspect(id: string): Promise<EngineInspect | undefined>;

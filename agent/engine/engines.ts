@@ -91,6 +91,7 @@ function partOf(engine: KnownEngine, moment: Moment): Part | "waits" {
   const what = "has ended, so ports that it chose itself are not declared";
   return { isSaid: true, containers, problems: [...problems, engineProblem(what, label, view.fault)] };
 }
+
 function hasEphemeralPort({ ports }: ContainerFacts): boolean {
   return ports.some(({ fixed }) => !fixed);
 }

@@ -28,6 +28,8 @@ export interface ContainerFacts {
   running: boolean;
   /** Its processes stand still, and keep their connections. */
   paused?: true;
+  /** Its engine has told it to stop, and its processes have not ended. */
+  stopping?: true;
   /** It ended, and its engine is about to start it again. */
   restarting?: true;
   startedAt: string;
@@ -87,6 +89,7 @@ const inspectSchema = z.looseObject({
   Name: z.string().min(1),
   State: z.looseObject({
     Running: z.boolean(),
+    Status: z.string().nullish(),
     Paused: z.boolean().nullish(),
     Restarting: z.boolean().nullish(),
     StartedAt: z.string().nullish(),
@@ -142,6 +145,7 @@ export function factsFromInspect(
     unread: unread.length === 0 ? undefined : unread.join("; "),
     running,
     ...(State.Running && State.Paused === true ? { paused: true as const } : {}),
+    ...(isPodman && isStopping(State) ? { stopping: true as const } : {}),
     ...(State.Restarting === true ? { restarting: true as const } : {}),
     startedAt: State.StartedAt ?? "",
     stopSignal: signalName(Config.StopSignal) ?? "SIGTERM",
@@ -154,6 +158,16 @@ export function factsFromInspect(
     compose: composeFrom(labels.texts),
     isSwarmTask: all["com.docker.swarm.task.id"] !== undefined,
   };
+}
+
+/** Whether the container's processes have not ended: it serves, or goes on with what it has begun. */
+export function lasts({ running, paused, stopping }: ContainerFacts): boolean {
+  return running || paused === true || stopping === true;
+}
+
+/** Podman does not count such a container among the running ones; its later versions name the state as Docker does. */
+function isStopping({ Running, Status }: Inspect["State"]): boolean {
+  return !Running && (Status === "stopping" || Status === "running");
 }
 
 function healthFrom(status: string | null | undefined): Binding["health"] {

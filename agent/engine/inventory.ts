@@ -3,7 +3,7 @@ import { BerthError, describeFault } from "../../shared/errors.ts";
 import { problemOf } from "../problem.ts";
 import type { ContainerReader } from "./container-reader.ts";
 import type { ContainerSummary, Engine } from "./engine.ts";
-import type { ContainerFacts } from "./facts.ts";
+import { type ContainerFacts, lasts } from "./facts.ts";
 
 /** Inspecting waits for the container's lock in the engine, so several at once; not all, lest a start with a thousand stall it. */
 const parallel = 8;
@@ -66,12 +66,12 @@ export class Inventory {
   }
 
   /**
-   * What runs or is paused, and what else the last list has (between two restarts). The same container's facts are the same object until they
+   * What has not ended, and what else the last list has (between two restarts). The same container's facts are the same object until they
    * change.
    */
   get containers(): ContainerFacts[] {
     const shown = [...this.#known.values()].filter(
-      ({ facts, fingerprint }) => facts?.running || facts?.paused || fingerprint !== undefined,
+      ({ facts, fingerprint }) => (facts !== undefined && lasts(facts)) || fingerprint !== undefined,
     );
     return shown.flatMap(({ facts }) => facts ?? []);
   }
@@ -91,7 +91,8 @@ export class Inventory {
     const listed = await this.#engine.list();
     const ids = new Set(listed.map(({ id }) => id));
     // What was asked about since then is newer than the list.
-    for (const [id, { asked }] of this.#known) if (!ids.has(id) && asked < began) this.#known.delete(id);
+    const unlisted = [...this.#known].filter(([id, { asked }]) => !ids.has(id) && asked < began);
+    await this.#settleUnlisted(unlisted);
     const due = listed.filter((summary) => this.#isDue(summary, order, now));
     const failures = new Map<ContainerSummary, Error>();
     for (let start = 0; start < due.length; start += parallel) {
@@ -111,12 +112,13 @@ export class Inventory {
     const facts = await this.#reader.read(id);
     const before = this.#known.get(id);
     if (before !== undefined && before.asked > asked) return false;
-    if (facts === undefined) return this.#known.delete(id) && before?.facts?.running === true;
+    const lasted = before?.facts !== undefined && lasts(before.facts);
+    if (facts === undefined) return this.#known.delete(id) && lasted;
     const kept = unlessEqual(before?.facts, facts);
     // Equal facts leave the list's word valid. Others can be a passing state whose end no event tells: the next list must look again.
     const fingerprint = kept === before?.facts ? before.fingerprint : undefined;
     this.#known.set(id, { fingerprint, facts: kept, failed: undefined, asked });
-    return kept !== before?.facts && (kept.running || before?.facts?.running === true);
+    return kept !== before?.facts && (lasts(kept) || lasted);
   }
 
   #isDue({ id, fingerprint }: ContainerSummary, order: ReadOrder, now: number): boolean {
@@ -126,6 +128,32 @@ export class Inventory {
     if (guests && /^(host$|container:)/.test(known.facts?.networkMode ?? "")) return true;
     if (health && known.failed === undefined && known.facts?.health !== "none") return true;
     return known.failed !== undefined && now >= known.failed.retryAt;
+  }
+
+  /** Podman lists no container that it is stopping, and such a one has its connections still. Forgets the others. */
+  async #settleUnlisted(unlisted: readonly [id: string, known: Known][]): Promise<void> {
+    const { isPodman } = this.#reader;
+    const isUnsure = ({ facts }: Known): boolean => isPodman && facts !== undefined && lasts(facts);
+    for (const [id, known] of unlisted) if (!isUnsure(known)) this.#known.delete(id);
+    const unsure = unlisted.filter(([, known]) => isUnsure(known));
+    for (let start = 0; start < unsure.length; start += parallel) {
+      const batch = unsure.slice(start, start + parallel);
+      await Promise.all(batch.map(([id]) => this.#settle(id)));
+    }
+  }
+
+  async #settle(id: string): Promise<void> {
+    const known = this.#known.get(id);
+    try {
+      await this.look(id);
+    } catch (fault) {
+      if (!(fault instanceof Error) || isEngineGone(fault)) throw fault;
+      // The list's word stands.
+      if (this.#known.get(id) === known) this.#known.delete(id);
+      return;
+    }
+    const facts = this.#known.get(id)?.facts;
+    if (facts === undefined || !lasts(facts)) this.#known.delete(id);
   }
 
   async #inspect(summary: ContainerSummary, failures: Map<ContainerSummary, Error>): Promise<void> {

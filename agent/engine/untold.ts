@@ -13,10 +13,14 @@ export interface Untold {
 }
 
 /**
- * What explanations have to say besides the declared set. Pure. `isDeclared`: there is such a set, so that what may be said of an engine is in
- * it.
+ * What explanations have to say besides the declared set. Pure. `declaredOf`: ids of the containers that set is made of; undefined before there
+ * is one.
  */
-export function untoldOf(engines: readonly KnownEngine[], moment: Moment, isDeclared: boolean): Untold {
+export function untoldOf(
+  engines: readonly KnownEngine[],
+  moment: Moment,
+  declaredOf: ReadonlySet<string> | undefined,
+): Untold {
   const untold: Untold = { withheld: new Map(), unread: [] };
   for (const engine of engines) {
     const { view, isNear } = engine;
@@ -27,7 +31,9 @@ export function untoldOf(engines: readonly KnownEngine[], moment: Moment, isDecl
     };
     const standing = standingOf(engine, moment);
     if (standing.is === "said") {
-      if (!isDeclared) withhold(view.read?.containers, "this agent has declared nothing yet");
+      // Since then another engine is waited for, or no address is known.
+      const newer = view.read?.containers.filter(({ id }) => declaredOf?.has(id) !== true);
+      withhold(newer, `this agent has declared nothing${declaredOf === undefined ? "" : " of it"} yet`);
     } else {
       const what = `${standing.what}${standing.is === "waits" ? ", and is waited for" : ""}`;
       const problem = engineProblem(what, label, standing.fault);

@@ -1,9 +1,7 @@
 import { formatEndpoint } from "../../shared/address.ts";
 import { Outage } from "../outage.ts";
 import type { RelayOptions } from "./open-relay.ts";
-
-/** Below this part of what it may have, a relay has room again: at the very edge its trouble would begin and end with every client. */
-const eased = 3 / 4;
+import { eased } from "./relay-budget.ts";
 
 /** How many clients one relay has at once: says once that it takes no more, and once that it has room again. */
 export class Crowd {

@@ -10,6 +10,7 @@ import { settle } from "../testing/fake-clock.ts";
 import { silent } from "../testing/fake-engine.ts";
 import { RelayStand, whenEvent } from "../testing/relay-stand.ts";
 import { FinishingRelays } from "./finishing-relays.ts";
+import { noTraffic } from "./open-relay.ts";
 
 // What goes on at a relay whose container is not declared any more: as much as at a published port.
 
@@ -53,11 +54,15 @@ describe("a connection that was relayed when its container", () => {
     await tellToStop();
     await refused();
     await echoed("while it drains");
+    expect(stand.reconciler.relays.finishing).toMatchObject([
+      { port, counters: { connectionsOpen: 1, bytesIn: "before".length + "while it drains".length } },
+    ]);
     const cut = whenEvent(client, "error");
     stand.engine.remove(id);
     stand.engine.event(id);
     await stand.clock.advance(100);
     expect(await cut).toMatchObject({ code: "ECONNRESET" });
+    expect(stand.reconciler.relays.finishing).toEqual([]);
     expect(stand.log.matching(/relay of web closed/)).toEqual([
       "info relay of web closed to new connections; 1 go on",
     ]);
@@ -71,6 +76,29 @@ describe("a connection that was relayed when its container", () => {
     expect(await declaredPort()).toBe(port);
     await once(sockets.connect(port), "connect");
     await echoed("after it");
+  });
+
+  test.each([
+    ["paused", { Paused: true }],
+    ["being stopped", { Running: false, Status: "stopping" }],
+    ["being stopped, in the words of a later version", { Running: false, Status: "running" }],
+  ])("is %s goes on also where no list tells of it, and ends with that run", async (_, state) => {
+    stand.engine.kind = "podman";
+    stand.engine.die();
+    stand.engine.revive();
+    await stand.clock.advance(5_000);
+    await declaredPort();
+    stand.engine.hide(id);
+    await change({ ...web, state });
+    expect(stand.declared?.bindings).toEqual([]);
+    const { lists } = stand.engine;
+    await stand.clock.advance(65_000);
+    expect(stand.engine.lists).toBeGreaterThan(lists + 1);
+    await refused();
+    await echoed("no list tells of it");
+    const cut = whenEvent(client, "error");
+    await change({ ...web, state: { Running: false, Status: "exited" } });
+    expect(await cut).toMatchObject({ code: "ECONNRESET" });
   });
 
   test("was hidden, because its engine is silent, goes on", async () => {
@@ -105,7 +133,8 @@ test("a relay whose last connection ended by itself is closed then, and not agai
   const close = vi.fn(async () => {});
   const target = { address: "127.0.0.1" as Address, port: 1 };
   const wanted = { key: "web", container: "web", run: "web@1", protocol: "tcp", listen: [], target } as const;
-  finishing.add(wanted, { retarget: () => {}, finish: () => last.promise, close });
+  const relay = { retarget: () => {}, finish: () => last.promise, close };
+  finishing.add({ wanted, port: 20_000, relay, counters: { ...noTraffic } });
   finishing.keepOnly(new Set(["web@1"]));
   await settle();
   expect(close).not.toHaveBeenCalled();
@@ -132,6 +161,7 @@ test("a client of UDP that was served when its container was paused goes on, oth
     expect(await ask("before")).toBe("before");
     await change({ ...udp, state: { Paused: true } });
     expect(stand.declared?.bindings).toEqual([]);
+    expect(stand.log.matching(/relay of web closed/)).toEqual(["info relay of web closed to new clients"]);
     let isAnswered = false;
     stranger.once("message", () => {
       isAnswered = true;

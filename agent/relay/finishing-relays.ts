@@ -1,9 +1,13 @@
 import type { WantedRelay } from "../declare/input.ts";
-import type { OpenRelay } from "./open-relay.ts";
+import type { OpenRelay, RelayCounters } from "./open-relay.ts";
 
-interface Finishing {
+export interface FinishingRelay {
   wanted: WantedRelay;
+  /** Where it listened. */
+  port: number;
   relay: OpenRelay;
+  /** The relay goes on to count. */
+  counters: RelayCounters;
 }
 
 /**
@@ -11,13 +15,17 @@ interface Finishing {
  * that was told to stop, or is paused, or whose engine is silent, still has its connections.
  */
 export class FinishingRelays {
-  readonly #all = new Set<Finishing>();
+  readonly #all = new Set<FinishingRelay>();
 
   /** The relay takes nobody new from now on. */
-  add(wanted: WantedRelay, relay: OpenRelay): void {
-    const finishing = { wanted, relay };
+  add(finishing: FinishingRelay): void {
     this.#all.add(finishing);
-    void relay.finish().then(() => this.#end(finishing));
+    void finishing.relay.finish().then(() => this.#end(finishing));
+  }
+
+  /** Those that have not ended. */
+  get all(): FinishingRelay[] {
+    return [...this.#all];
   }
 
   /** Ends those whose container's run is over. */
@@ -37,7 +45,7 @@ export class FinishingRelays {
     await Promise.all([...this.#all].map((finishing) => this.#end(finishing)));
   }
 
-  #end(finishing: Finishing): Promise<void> {
+  #end(finishing: FinishingRelay): Promise<void> {
     this.#all.delete(finishing);
     return finishing.relay.close();
   }

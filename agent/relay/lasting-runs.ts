@@ -1,5 +1,6 @@
 import { instanceOf } from "../declare/instance.ts";
 import type { EngineRead } from "../engine/engine-view.ts";
+import { lasts } from "../engine/facts.ts";
 
 /**
  * The runs of containers that have not ended, as far as the engines' last good reads tell: also of those that nothing is declared of,
@@ -8,8 +9,7 @@ import type { EngineRead } from "../engine/engine-view.ts";
 export function lastingRuns(reads: readonly (EngineRead | undefined)[]): Set<string> {
   const runs = new Set<string>();
   for (const read of reads) {
-    for (const container of read?.containers ?? [])
-      if (container.running || container.paused === true) runs.add(instanceOf(container));
+    for (const container of read?.containers ?? []) if (lasts(container)) runs.add(instanceOf(container));
     for (const container of read?.draining ?? []) runs.add(instanceOf(container));
   }
   return runs;

@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { RelayState, WantedRelay } from "../declare/input.ts";
 import { Outage } from "../outage.ts";
 import { descriptorsForRelays } from "./descriptor-limit.ts";
-import { FinishingRelays } from "./finishing-relays.ts";
+import { type FinishingRelay, FinishingRelays } from "./finishing-relays.ts";
 import { noTraffic, type OpenRelay, type RelayCounters, type RelayPortStore } from "./open-relay.ts";
 import { RelayBudget } from "./relay-budget.ts";
 import { type PortRange, RelayPorts } from "./relay-ports.ts";
@@ -27,7 +27,7 @@ export interface RelayBookOptions {
 }
 
 interface Entry {
-  /** Only its target, and its container's name, differ from what it was made for. */
+  /** Its key and its listeners are those it was made for; target, run and its container's name change. */
   wanted: WantedRelay;
   relay: OpenRelay | undefined;
   state: RelayState | undefined;
@@ -95,6 +95,11 @@ export class RelayBook {
     return new Map([...this.#entries].map(([key, { counters }]) => [key, { ...counters }]));
   }
 
+  /** Those that take nobody new and have not ended. A container whose pause is over has one of these beside the one it is wanted with. */
+  get finishing(): readonly Pick<FinishingRelay, "wanted" | "port" | "counters">[] {
+    return this.#finishing.all;
+  }
+
   /** Closes every relay, for good; resolves when all ports are free and stored. What they gave names to must be withdrawn before. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -105,14 +110,13 @@ export class RelayBook {
     await this.#saving;
   }
 
-  #drop(key: string, { wanted, relay, counters }: Entry, runs: ReadonlySet<string>): void {
+  #drop(key: string, { wanted, relay, state, counters }: Entry, runs: ReadonlySet<string>): void {
     this.#entries.delete(key);
-    if (relay === undefined) return;
+    if (relay === undefined || state?.kind !== "open") return;
     this.#stamp(wanted, true);
-    const open = runs.has(wanted.run) ? counters.connectionsOpen : 0;
-    const rest = open === 0 ? "" : ` to new connections; ${open} go on`;
+    const rest = runs.has(wanted.run) ? whatGoesOn(wanted, counters) : "";
     this.#options.log.info(`relay of ${wanted.container} closed${rest}`);
-    this.#finishing.add(wanted, relay);
+    this.#finishing.add({ wanted, port: state.port, relay, counters });
   }
 
   #stamp(wanted: WantedRelay, isLast: boolean): void {
@@ -215,6 +219,12 @@ export class RelayBook {
       }
     }
   }
+}
+
+/** Clients of UDP are not counted: nobody can say which of them will come again. */
+function whatGoesOn({ protocol }: WantedRelay, { connectionsOpen }: RelayCounters): string {
+  if (protocol === "udp") return " to new clients";
+  return connectionsOpen === 0 ? "" : ` to new connections; ${connectionsOpen} go on`;
 }
 
 function newEntry(wanted: WantedRelay): Entry {

@@ -1,8 +1,8 @@
 import type { Log } from "../../shared/log.ts";
 import { Outage } from "../outage.ts";
 
-/** Below this part of what was reached, it is over: at its very edge a trouble would begin and end with every connection. */
-const eased = 3 / 4;
+/** Below this part of what may be had there is room again: at the very edge a trouble would begin and end with every client. */
+export const eased = 3 / 4;
 /** Stands for all clients among those that were refused. */
 const everybody = "";
 

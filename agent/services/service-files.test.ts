@@ -142,13 +142,43 @@ describe("a directory that does not answer", () => {
       await clock.advance(10_000);
       const { services, problems } = await reading;
       expect(services.map(({ id }) => id)).toEqual(["a.toml#1"]);
-      expect(problems).toMatchObject([{ message: expect.stringMatching(/has not answered for 10 s/) }]);
+      expect(problems).toMatchObject([
+        { message: expect.stringMatching(/does not answer in time, so what was read last/) },
+      ]);
     }
     expect([lists, changes, looks]).toEqual([1, 0, 3]);
     hold = undefined;
     answer.resolve();
     await expect.poll(() => changes).toBe(1);
     expect((await files.read()).problems).toEqual([]);
+  });
+
+  it("is told what it said however late, and not asked again for that", async () => {
+    await mkdir(directory);
+    await put("a.toml", service("a"));
+    const answer = Promise.withResolvers<void>();
+    let lists = 0;
+    const list = async (path: string): Promise<string[]> => {
+      lists += 1;
+      await answer.promise;
+      return readdir(path);
+    };
+    files = new ServiceFiles({ directory, zone, clock, list });
+    const reading = files.read();
+    await clock.advance(10_000);
+    expect(await reading).toMatchObject({
+      services: [],
+      problems: [{ message: expect.stringMatching(/in time, and was not read since the agent's start/) }],
+    });
+    const changed = Promise.withResolvers<void>();
+    files.watch(() => changed.resolve());
+    answer.resolve();
+    await changed.promise;
+    await clock.advance(0);
+    const before = lists;
+    const { services, problems } = await files.read();
+    expect([services.map(({ id }) => id), problems]).toEqual([["a.toml#1"], []]);
+    expect(lists - before).toBeLessThanOrEqual(1);
   });
 });
 

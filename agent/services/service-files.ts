@@ -1,14 +1,16 @@
 import { type FSWatcher, watch } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Problem } from "../../shared/binding.ts";
-import { BerthError, describeFault } from "../../shared/errors.ts";
+import { describeFault } from "../../shared/errors.ts";
 import type { Name } from "../../shared/name.ts";
-import { type Clock, inTime } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { DeclaredService } from "../declare/input.ts";
 import { isMissing } from "../private-file.ts";
 import { problemOf } from "../problem.ts";
+import { type Heard, textOf } from "./file-text.ts";
+import { Patience } from "./patience.ts";
 import { type FileReading, type ServiceReading, servicesFromText } from "./service-file.ts";
 
 export interface ServiceFilesOptions {
@@ -22,9 +24,10 @@ export interface ServiceFilesOptions {
 
 const mostFiles = 500;
 const mostServices = 500;
-const mostBytes = 256 * 1024;
-/** A file system of another machine that is away never answers; what else the host declares must not wait for it. */
-const readLimitMs = 10_000;
+/** For one call. A file system of another machine that is away never answers; what else the host declares must not wait for it. */
+const callLimitMs = 10_000;
+/** For all of them: a service manager that hears nothing of the files for 45 s takes the agent for one that hangs. */
+const readLimitMs = 30_000;
 /** What the kernel does not tell, such as a directory that is made only now, or a change on a network file system. */
 const pollMs = 10_000;
 /** An editor writes a file in several steps. */
@@ -33,48 +36,44 @@ const settleMs = 200;
 /** The services declared in a directory's *.toml files; files whose name begins with a dot are left to the editors that make them. */
 export class ServiceFiles {
   readonly #options: ServiceFilesOptions;
-  /** What each file said when it could be read last. */
-  #lastGood = new Map<string, DeclaredService[]>();
+  readonly #patience: Patience<ServiceReading>;
+  readonly #heard: Heard = (call) => this.#patience.heard(call);
+  /** What each file said when it could be read last; undefined before the directory could be. */
+  #lastGood: Map<string, DeclaredService[]> | undefined;
   /** What the directory looked like when it was read, or looked at, last. */
   #seen: string | undefined;
   #watcher: { inode: bigint; watcher: FSWatcher } | undefined;
   #onChange: (() => void) | undefined;
-  /** Ends with the last piece of work on the directory that was asked for. */
-  #last: Promise<unknown> = Promise.resolve();
   #looks = 0;
-  #isHung = false;
   #cancelLook = (): void => {};
   #cancelPoll = (): void => {};
 
   constructor(options: ServiceFilesOptions) {
     this.#options = options;
+    const { clock } = options;
+    const limits = { limitMs: callLimitMs, mostMs: readLimitMs };
+    this.#patience = new Patience({ clock, ...limits, onLate: () => this.#onChange?.() });
   }
 
   /**
-   * All services, sorted by file, and what is wrong, within ten seconds. Never rejects: a directory that is missing declares nothing; what
-   * is there but does not answer, cannot be read, or is half written, is a problem, and its services stay as they were read last.
+   * All services, sorted by file, and what is wrong; within 30 s, and 10 s after the last call that was answered. Never rejects: a
+   * directory that is missing declares nothing; what is there but does not answer, cannot be read, or is half written, is a problem, and its
+   * services stay as they were read last. What is read later than that, the next call tells.
    */
   async read(): Promise<ServiceReading> {
-    if (!this.#isHung) {
-      const reading = this.#inTurn(() => this.#readAll());
-      const read = await inTime(this.#options.clock, readLimitMs, reading);
-      if (read !== "late") return read;
-      this.#isHung = true;
-      void reading.then(() => {
-        this.#isHung = false;
-        this.#onChange?.();
-      });
-    }
-    const message = `the directory of declared services has not answered for ${readLimitMs / 1000} s, so what was read last stands; is its file system there?`;
-    const problems = [problemOf(this.#options.directory, "bad-service-file", message)];
-    return { services: bounded([...this.#lastGood.values()].flat(), problems), problems };
+    const read = await this.#patience.result(() => this.#readAll());
+    return read ?? this.#unread("does not answer in time", "is its file system there?");
   }
 
-  /** One piece of work after the other: each that hangs holds one of the process's four threads for files and names of hosts. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work);
-    this.#last = done.catch(() => {});
-    return done;
+  #unread(what: string, why: string): ServiceReading {
+    const { directory } = this.#options;
+    const so =
+      this.#lastGood === undefined
+        ? "and was not read since the agent's start, so nothing of it is declared"
+        : "so what was read last stands";
+    const message = `the directory of declared services ${what}, ${so}: ${why}`;
+    const problems = [problemOf(directory, "bad-service-file", message)];
+    return { services: bounded([...(this.#lastGood?.values() ?? [])].flat(), problems), problems };
   }
 
   async #readAll(): Promise<ServiceReading> {
@@ -83,11 +82,9 @@ export class ServiceFiles {
     this.#seen = await this.#fingerprint();
     let files: string[];
     try {
-      files = filesAmong(await namesIn(directory, list), directory, problems);
+      files = filesAmong(await this.#heard(namesIn(directory, list)), directory, problems);
     } catch (fault) {
-      const message = `the directory of declared services cannot be read, so what was read last stands: ${describeFault(fault)}`;
-      problems.push(problemOf(directory, "bad-service-file", message));
-      return { services: bounded([...this.#lastGood.values()].flat(), problems), problems };
+      return this.#unread("cannot be read", describeFault(fault));
     }
     const read = new Map<string, DeclaredService[]>();
     for (const file of files) read.set(file, await this.#readFile(file, problems));
@@ -118,7 +115,7 @@ export class ServiceFiles {
     const { directory, zone } = this.#options;
     let reading: FileReading;
     try {
-      reading = servicesFromText(file, await textOf(join(directory, file)), zone);
+      reading = servicesFromText(file, await textOf(join(directory, file), this.#heard), zone);
     } catch (fault) {
       // Removed since it was listed.
       if (isMissing(fault)) return [];
@@ -131,7 +128,7 @@ export class ServiceFiles {
       problems.push(...reading.problems);
       return reading.services;
     }
-    const kept = this.#lastGood.get(file) ?? [];
+    const kept = this.#lastGood?.get(file) ?? [];
     const stays = kept.length === 0 ? "" : "its services stay as they were read last: ";
     for (const { code, message } of reading.problems) problems.push(problemOf(file, code, stays + message));
     return kept;
@@ -154,7 +151,7 @@ export class ServiceFiles {
   async #look(): Promise<void> {
     if (this.#looks > 1) return;
     this.#looks += 1;
-    await this.#inTurn(() => this.#lookNow());
+    await this.#patience.inTurn(() => this.#lookNow());
     this.#looks -= 1;
   }
 
@@ -172,7 +169,7 @@ export class ServiceFiles {
   /** Again when the directory is another one than before: the kernel watches the one that was removed. */
   async #watchDirectory(): Promise<void> {
     const { directory } = this.#options;
-    const inode = await stat(directory, { bigint: true }).then(
+    const inode = await this.#heard(stat(directory, { bigint: true })).then(
       ({ ino }) => ino,
       () => undefined,
     );
@@ -196,8 +193,9 @@ export class ServiceFiles {
     const { directory, list = readdir } = this.#options;
     const looks: string[] = [];
     try {
-      for (const file of filesAmong(await namesIn(directory, list), directory, [])) {
-        const look = await stat(join(directory, file), { bigint: true }).catch(() => undefined);
+      for (const file of filesAmong(await this.#heard(namesIn(directory, list)), directory, [])) {
+        const asked = stat(join(directory, file), { bigint: true });
+        const look = await this.#heard(asked).catch(() => undefined);
         looks.push(`${file} ${look?.ino} ${look?.size} ${look?.ctimeNs}`);
       }
     } catch (fault) {
@@ -229,27 +227,6 @@ function filesAmong(names: readonly string[], directory: string, problems: Probl
     problems.push(problemOf(directory, "too-many", message));
   }
   return good.slice(0, mostFiles);
-}
-
-/** Throws what describes why it cannot be read: a BerthError, or Node's own fault. */
-async function textOf(path: string): Promise<string> {
-  // A pipe in its place would block whoever opens it.
-  if (!(await stat(path)).isFile()) throw new BerthError("bad-service-file", "it is not a regular file");
-  const file = await open(path, "r");
-  try {
-    const { size } = await file.stat();
-    if (size > mostBytes) {
-      const message = `it has ${size} bytes, and a file of services at most ${mostBytes}; divide it`;
-      throw new BerthError("bad-service-file", message);
-    }
-    const bytes = await file.readFile();
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (fault) {
-    if (!(fault instanceof TypeError)) throw fault;
-    throw new BerthError("bad-service-file", "it is not UTF-8 text");
-  } finally {
-    await file.close();
-  }
 }
 
 function bounded(services: DeclaredService[], problems: Problem[]): DeclaredService[] {

@@ -53,13 +53,14 @@ const resolverStatusSchema = z.object({
 export type ResolverStatus = z.infer<typeof resolverStatusSchema>;
 
 const relayStatusSchema = z.object({
-  /** Unique on this host, and the same over restarts of its container. */
+  /** Unique on this host but for those that are finishing, and the same over restarts of its container. */
   key: z.string(),
   container: z.string(),
   protocol: z.enum(["tcp", "udp"]),
   /** The host's port; undefined while it could not be opened. */
   port: z.number().int().optional(),
-  state: z.enum(["open", "failed"]),
+  /** Finishing: it takes nobody new, and goes on with what it has begun. */
+  state: z.enum(["open", "failed", "finishing"]),
   fault: z.string().optional(),
   /** Towards the container and from it, since the relay was opened. */
   bytesIn: count,

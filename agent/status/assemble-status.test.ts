@@ -40,7 +40,7 @@ function assembled(given: Partial<StatusParts> = {}) {
       ...{ addresses: [target.address], addressFault: undefined, engines: [engine(goodView)], lease },
       ...{ bindings: 2, notes: 1 },
       ...{ problems: [], flapping: [], services: [] },
-      relays: { wanted: [], states: new Map(), counters: new Map() },
+      relays: { wanted: [], states: new Map(), counters: new Map(), finishing: [] },
       checks: { wanted: [], states: new Map(), faultOf: () => undefined },
       ...given,
     },
@@ -130,7 +130,7 @@ describe("the resolver", () => {
   });
 });
 
-test("a relay has its port or its fault, and what it carried; one not opened yet is left out", () => {
+test("a relay has its port or its fault, and what it carried; one not opened yet is left out, one that goes on is not", () => {
   const relay: WantedRelay = { key: "a", container: "db", run: "db@1", protocol: "tcp", listen: [], target };
   const carried = { bytesIn: 5, bytesOut: 6, connectionsOpen: 1, connectionsFailed: 4 };
   const turnedAway = { connectionsRefused: 2, datagramsDropped: 1 };
@@ -141,6 +141,7 @@ test("a relay has its port or its fault, and what it carried; one not opened yet
       ["b", { kind: "failed", fault: "in use" } as const],
     ]),
     counters: new Map([["a", { ...noTraffic, ...carried, ...turnedAway }]]),
+    finishing: [{ wanted: relay, port: 20_009, counters: { ...noTraffic, ...carried } }],
   };
   expect(assembled({ relays }).relays).toEqual([
     expect.objectContaining({
@@ -154,6 +155,7 @@ test("a relay has its port or its fault, and what it carried; one not opened yet
       failed: 4,
     }),
     expect.objectContaining({ key: "b", state: "failed", fault: "in use", bytesIn: 0 }),
+    expect.objectContaining({ key: "a", state: "finishing", port: 20_009, bytesIn: 5, connections: 1 }),
   ]);
 });
 

@@ -27,6 +27,7 @@ export interface StatusParts {
     wanted: readonly WantedRelay[];
     states: ReadonlyMap<string, RelayState>;
     counters: ReadonlyMap<string, RelayCounters>;
+    finishing: readonly { wanted: WantedRelay; port: number; counters: RelayCounters }[];
   };
   checks: {
     wanted: readonly WantedCheck[];
@@ -106,21 +107,29 @@ function resolverStatus(lease: LeaseState, now: number): ResolverStatus {
   };
 }
 
-function relayStatuses({ wanted, states, counters }: StatusParts["relays"]): AgentStatus["relays"] {
-  return wanted.flatMap(({ key, container, protocol }) => {
-    const state = states.get(key);
+function relayStatuses(relays: StatusParts["relays"]): AgentStatus["relays"] {
+  const { wanted, states, counters, finishing } = relays;
+  const current = wanted.flatMap((relay) => {
+    const state = states.get(relay.key);
     // About to be opened.
     if (state === undefined) return [];
-    const counted = counters.get(key) ?? noTraffic;
-    const { bytesIn, bytesOut, connectionsOpen: connections } = counted;
     return {
-      ...{ key, container, protocol, bytesIn, bytesOut, connections, state: state.kind },
-      refused: counted.connectionsRefused + counted.datagramsDropped,
-      failed: counted.connectionsFailed,
+      ...relayStatus(relay, counters.get(relay.key) ?? noTraffic),
+      state: state.kind,
       port: state.kind === "open" ? state.port : undefined,
       fault: state.kind === "failed" ? state.fault : undefined,
     };
   });
+  const former = finishing.map(({ wanted: relay, port, counters: counted }) => {
+    return { ...relayStatus(relay, counted), state: "finishing" as const, port, fault: undefined };
+  });
+  return [...current, ...former];
+}
+
+function relayStatus({ key, container, protocol }: WantedRelay, counted: RelayCounters) {
+  const { bytesIn, bytesOut, connectionsOpen: connections, connectionsFailed: failed } = counted;
+  const refused = counted.connectionsRefused + counted.datagramsDropped;
+  return { key, container, protocol, bytesIn, bytesOut, connections, refused, failed };
 }
 
 function checkStatuses({ wanted, states, faultOf }: StatusParts["checks"]): AgentStatus["checks"] {

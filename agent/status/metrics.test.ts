@@ -92,6 +92,11 @@ describe("metrics", () => {
       ...traffic,
     } as const;
     const status = statusWith({ relays: [relay, { ...relay, key: "db", container: "db", state: "failed" }] });
+    status.relays.push({ ...relay, state: "finishing" }, { ...relay, state: "finishing" });
+    expect(sampled(status, "finishing_relays")).toBe(2);
+    expect(sampled(status, "finishing_relay_connections")).toBe(2 * relay.connections);
+    const samples = parseMetrics(metricsText(status));
+    expect(samples.filter(({ name }) => name === "berth_agent_relay_connections")).toHaveLength(2);
     expect(sampled(status, "relay_bytes_total", { container: "web", direction: "in" })).toBe(512);
     expect(sampled(status, "relay_bytes_total", { container: "web", direction: "out" })).toBe(9);
     expect(sampled(status, "relay_connections", { relay: "db" })).toBe(2);

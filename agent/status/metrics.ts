@@ -41,7 +41,13 @@ function hostFamilies(status: AgentStatus): Family[] {
 }
 
 function relayFamilies({ relays }: AgentStatus): Family[] {
-  const own = relays.map((relay) => ({ ...relay, labels: { relay: relay.key, container: relay.container } }));
+  // A container may have one that is finishing, or several, beside the one that is open.
+  const finishing = relays.filter(({ state }) => state === "finishing");
+  const current = relays.filter(({ state }) => state !== "finishing");
+  const own = current.map((relay) => ({
+    ...relay,
+    labels: { relay: relay.key, container: relay.container },
+  }));
   const isOpen = own.map(({ state, labels }) => ({ value: state === "open", labels }));
   const connections = own.map(({ connections: value, labels }) => ({ value, labels }));
   const refused = own.map(({ refused: value, labels }) => ({ value, labels }));
@@ -53,6 +59,10 @@ function relayFamilies({ relays }: AgentStatus): Family[] {
   return [
     gauge("relay_open", "Whether the relay of an unpublished port listens.", isOpen),
     gauge("relay_connections", "Connections the relay has open.", connections),
+    gauge("finishing_relays", "Relays that take nobody new.", [{ value: finishing.length }]),
+    gauge("finishing_relay_connections", "Connections that go on at relays that take nobody new.", [
+      { value: finishing.reduce((sum, { connections: open }) => sum + open, 0) },
+    ]),
     counter("relay_refused_total", "Connections and datagrams without room at the relay.", refused),
     counter("relay_failed_total", "Relayed connections the container did not accept.", failed),
     counter("relay_bytes_total", "Bytes relayed towards the container (in) and from it (out).", bytes),

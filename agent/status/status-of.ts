@@ -29,6 +29,7 @@ export function statusOf(subject: StatusSubject, now: number): AgentStatus {
         wanted: last?.outcome.relays ?? [],
         states: relays.states(),
         counters: relays.counters(),
+        finishing: relays.finishing,
       },
       checks: {
         wanted: last?.outcome.checks ?? [],
