@@ -84,8 +84,9 @@ describe("containers, for programs that know nothing of berth", () => {
     await until("the new port", async () => pageOf(await fetchFrom(8080)) === "two", { timeoutMs: 20_000 });
     expect(pageOf(await fetchFrom(80))).toBe("one");
     await engine.docker("rm", "--force", "second");
+    // Who asks at once is let wait for a container that may come back.
     await until("the port to be closed", async () => (await fetchFrom(8080)).code === refused, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     expect(pageOf(await fetchFrom(80))).toBe("one");
     expect((await status()).feed).toBe("following");
@@ -105,7 +106,7 @@ describe("containers, for programs that know nothing of berth", () => {
     // Nobody answers there: no question goes out.
     const dns = ["--transparent", "--dns-listen", `${dnsStub}:53`, "--upstream-dns", "127.0.0.1:9"];
     // More than a slow machine takes to start a container anew.
-    const patience = ["--restart-patience", "60"];
+    const patience = ["--restart-patience", "20"];
     const argv = berth("proxy", ...listen, ...access, ...dns, ...patience);
     await Part.start({ name: "transparent proxy", argv, netns: world.client.netns, ready: /SOCKS5 at/ });
   }
