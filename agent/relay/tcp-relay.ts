@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatEndpoint } from "../../shared/address.ts";
 import { breakOff } from "../../shared/break-off.ts";
-import { Crowd } from "./crowd.ts";
+import { ClientLimit } from "./client-limit.ts";
 import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay. */
@@ -44,14 +44,14 @@ class TcpRelay implements OpenRelay {
   readonly #options: RelayOptions;
   readonly #servers: Server[] = [];
   readonly #connections = new Set<Connection>();
-  readonly #crowd: Crowd;
+  readonly #clientLimit: ClientLimit;
   #target: RelayOptions["target"];
   #finished: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#crowd = new Crowd(mostConnections, options);
+    this.#clientLimit = new ClientLimit(mostConnections, options);
     this.#target = options.target;
   }
 
@@ -87,7 +87,7 @@ class TcpRelay implements OpenRelay {
     const { budget, counters } = this.#options;
     // What a fault means is said by the close that follows it.
     client.on("error", () => {});
-    const isFull = this.#crowd.isFull(this.#connections.size);
+    const isFull = this.#clientLimit.isFull(this.#connections.size);
     const giveBack = isFull ? undefined : budget.take(client.remoteAddress ?? "nobody", descriptorsEach);
     if (giveBack === undefined) {
       counters.connectionsRefused += 1;
@@ -105,7 +105,7 @@ class TcpRelay implements OpenRelay {
       open -= 1;
       if (open > 0 || !this.#connections.delete(connection)) return;
       counters.connectionsOpen -= 1;
-      this.#crowd.left(this.#connections.size);
+      this.#clientLimit.left(this.#connections.size);
       giveBack();
     };
     client.once("close", closed(client, connection.upstream));

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 
 import { type Address, familyOf, noPort } from "../../shared/address.ts";
-import { Crowd } from "./crowd.ts";
+import { ClientLimit } from "./client-limit.ts";
 import { listening, type OpenRelay, type RelayOptions } from "./open-relay.ts";
 
 /** Of one relay: each client has a socket of its own, by which the answers find back to it. */
@@ -35,7 +35,7 @@ class UdpRelay implements OpenRelay {
   readonly #listeners: Socket[] = [];
   /** The one that was quiet for longest comes first. */
   readonly #clients = new Map<string, UdpClient>();
-  readonly #crowd: Crowd;
+  readonly #clientLimit: ClientLimit;
   readonly #finished = Promise.withResolvers<void>();
   #target: RelayOptions["target"];
   #isFinishing = false;
@@ -43,7 +43,7 @@ class UdpRelay implements OpenRelay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#crowd = new Crowd(mostClients, options);
+    this.#clientLimit = new ClientLimit(mostClients, options);
     this.#target = options.target;
   }
 
@@ -101,7 +101,11 @@ class UdpRelay implements OpenRelay {
       return known;
     }
     if (this.#isFinishing) return undefined;
-    if (this.#clients.size >= mostClients && !this.#makeRoom() && this.#crowd.isFull(this.#clients.size))
+    if (
+      this.#clients.size >= mostClients &&
+      !this.#makeRoom() &&
+      this.#clientLimit.isFull(this.#clients.size)
+    )
       return undefined;
     return this.#begin(key, listener, from);
   }
@@ -169,7 +173,7 @@ class UdpRelay implements OpenRelay {
     else return;
     client.giveBack();
     client.upstream.close();
-    this.#crowd.left(this.#clients.size);
+    this.#clientLimit.left(this.#clients.size);
     this.#finishIfEmpty();
   }
 

@@ -9,8 +9,8 @@ import type { Clock } from "../clock.ts";
 import type { DeclaredService } from "../declare/input.ts";
 import { isMissing } from "../private-file.ts";
 import { problemOf } from "../problem.ts";
+import { BoundedReads } from "./bounded-reads.ts";
 import { type Heard, textOf } from "./file-text.ts";
-import { Patience } from "./patience.ts";
 import { type FileReading, type ServiceReading, servicesFromText } from "./service-file.ts";
 
 export interface ServiceFilesOptions {
@@ -36,8 +36,8 @@ const settleMs = 200;
 /** The services declared in a directory's *.toml files; files whose name begins with a dot are left to the editors that make them. */
 export class ServiceFiles {
   readonly #options: ServiceFilesOptions;
-  readonly #patience: Patience<ServiceReading>;
-  readonly #heard: Heard = (call) => this.#patience.heard(call);
+  readonly #reads: BoundedReads<ServiceReading>;
+  readonly #heard: Heard = (call) => this.#reads.heard(call);
   /** What each file said when it could be read last; undefined before the directory could be. */
   #lastGood: Map<string, DeclaredService[]> | undefined;
   /** What the directory looked like when it was read, or looked at, last. */
@@ -52,7 +52,7 @@ export class ServiceFiles {
     this.#options = options;
     const { clock } = options;
     const limits = { limitMs: callLimitMs, mostMs: readLimitMs };
-    this.#patience = new Patience({ clock, ...limits, onLate: () => this.#onChange?.() });
+    this.#reads = new BoundedReads({ clock, ...limits, onLate: () => this.#onChange?.() });
   }
 
   /**
@@ -61,7 +61,7 @@ export class ServiceFiles {
    * services stay as they were read last. What is read later than that, the next call tells.
    */
   async read(): Promise<ServiceReading> {
-    const read = await this.#patience.result(() => this.#readAll());
+    const read = await this.#reads.result(() => this.#readAll());
     return read ?? this.#unread("does not answer in time", "is its file system there?");
   }
 
@@ -151,7 +151,7 @@ export class ServiceFiles {
   async #look(): Promise<void> {
     if (this.#looks > 1) return;
     this.#looks += 1;
-    await this.#patience.inTurn(() => this.#lookNow());
+    await this.#reads.inTurn(() => this.#lookNow());
     this.#looks -= 1;
   }
 

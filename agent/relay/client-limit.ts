@@ -4,7 +4,7 @@ import type { RelayOptions } from "./open-relay.ts";
 import { eased } from "./relay-budget.ts";
 
 /** How many clients one relay has at once: says once that it takes no more, and once that it has room again. */
-export class Crowd {
+export class ClientLimit {
   readonly #most: number;
   readonly #outage: Outage;
   readonly #refusal: string;

@@ -1,6 +1,6 @@
 import { type Clock, inTime } from "../clock.ts";
 
-export interface PatienceOptions {
+export interface BoundedReadsOptions {
   clock: Clock;
   /** For how long nothing may be answered until a piece of work is given up for now. */
   limitMs: number;
@@ -14,8 +14,8 @@ export interface PatienceOptions {
  * Work on a file system that may not answer for long, or never. What was given up goes on, and what it comes to is kept: begun anew, work
  * that takes longer than anybody waits would never be of use.
  */
-export class Patience<T> {
-  readonly #options: PatienceOptions;
+export class BoundedReads<T> {
+  readonly #options: BoundedReadsOptions;
   /** Ends with the last piece of work that was asked for. */
   #last: Promise<unknown> = Promise.resolve();
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -23,7 +23,7 @@ export class Patience<T> {
   #late: Promise<T> | undefined;
   #kept: { result: T } | undefined;
 
-  constructor(options: PatienceOptions) {
+  constructor(options: BoundedReadsOptions) {
     this.#options = options;
   }
 
