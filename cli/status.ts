@@ -21,7 +21,10 @@ const options = {
   ...statusAddressOption,
 };
 
-/** `berth status`: how the agent of this machine is; exit code 1 when an engine is down, its or this host's addresses cannot be told or the lease does not run. */
+/**
+ * `berth status`: how the agent of this machine is; exit code 1 when an engine is down, its or this host's addresses cannot be told, or the
+ * lease does not run.
+ */
 export const statusCommand: Command = {
   summary: "how this machine's agent is: its engines, its lease, its problems",
   options,
